@@ -1,0 +1,63 @@
+"""limpide trains neural networks on your own tables and images, and shows every number they compute.
+
+>>> import limpide as lp
+>>> lp.Network.parse("11-6-6-1 relu").n_parameters
+121
+
+The names below load when first used, so that `import limpide` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limpide.data.dataset import Dataset as Dataset
+    from limpide.data.sources import open_source as open_source
+    from limpide.errors import LimpideError as LimpideError
+    from limpide.i18n import set_language as set_language
+    from limpide.nn.network import Network as Network
+    from limpide.recipe import Recipe as Recipe
+    from limpide.runs import Run as Run
+    from limpide.runs import load as load
+    from limpide.training import fit as fit
+    from limpide.training import train as train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Dataset": "limpide.data.dataset",
+    "LimpideError": "limpide.errors",
+    "Network": "limpide.nn.network",
+    "Recipe": "limpide.recipe",
+    "Run": "limpide.runs",
+    "fit": "limpide.training",
+    "load": "limpide.runs",
+    "open_source": "limpide.data.sources",
+    "set_language": "limpide.i18n",
+    "train": "limpide.training",
+}
+
+__all__ = [
+    "Dataset",
+    "LimpideError",
+    "Network",
+    "Recipe",
+    "Run",
+    "fit",
+    "load",
+    "open_source",
+    "set_language",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'limpide' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""Reading data: tables, images, built-ins; understanding, preparing and splitting them."""

@@ -1,0 +1,1 @@
+"""Engines run a network: each forwards, differentiates, traces and trains."""

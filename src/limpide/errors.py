@@ -1,0 +1,113 @@
+"""What can go wrong, as one tree.
+
+    LimpideError                  exit code 1
+    ├── InputError                what the user gave cannot be used; exit code 2
+    │   ├── UnknownName           a name that stands in no catalogue
+    │   ├── ShapeError            sizes that do not fit: the layer, both sizes, the mend
+    │   ├── DataError             a file, a frame, an image
+    │   ├── RecipeError           a recipe or an option
+    │   └── RunError              a run folder
+    ├── Unsupported               an engine was asked for what it does not have; exit code 2
+    ├── MissingPackage            an optional package is not installed; exit code 2
+    └── Diverged                  NaN or Inf during training: which layer, tensor, step
+
+A class exists only where a caller would act differently on it. Every message says where, what was expected, what came
+and what to do; an error may carry several problems, so that a user mends a file once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from limpide.i18n import _
+
+
+def problem(where: str, expected: str, got: str, mend: str = "") -> str:
+    """One line of an error: `<where>: expected ..., got ...; <what to do>`.
+
+    >>> problem("layer 3.dense", "a flat input (features,)", "(8, 8, 4)", "put a flatten before it")
+    'layer 3.dense: expected a flat input (features,), got (8, 8, 4); put a flatten before it'
+    """
+    if mend:
+        return _("{where}: expected {expected}, got {got}; {mend}").format(
+            where=where, expected=expected, got=got, mend=mend
+        )
+    return _("{where}: expected {expected}, got {got}").format(where=where, expected=expected, got=got)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What to do about an unknown name: the nearest known one, else the list of them.
+
+    >>> did_you_mean("rleu", ["relu", "tanh"])
+    'did you mean "relu"?'
+    >>> did_you_mean("zzz", ["relu", "tanh"])
+    'choose among relu, tanh'
+    """
+    names = [str(k) for k in known]
+    lowered = {k.lower(): k for k in names}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if near:
+        return _('did you mean "{name}"?').format(name=lowered[near[0]])
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return _("choose among {names}").format(names=shown)
+
+
+class LimpideError(Exception):
+    """The root: one or several problems, each a full sentence."""
+
+    exit_code = 1
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems: tuple[str, ...] = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class InputError(LimpideError, ValueError):
+    """What the user gave cannot be used."""
+
+    exit_code = 2
+
+
+class UnknownName(InputError):
+    """A name that stands in no catalogue."""
+
+    def __init__(self, where: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(
+            _('{where}: unknown name "{name}"; {mend}').format(where=where, name=name, mend=did_you_mean(name, known))
+        )
+
+
+class ShapeError(InputError):
+    """Sizes that do not fit."""
+
+
+class DataError(InputError):
+    """A file, a frame or an image that cannot be used."""
+
+
+class RecipeError(InputError):
+    """A recipe or an option that cannot be used."""
+
+
+class RunError(InputError):
+    """A run folder that cannot be used."""
+
+
+class Unsupported(LimpideError):
+    """An engine was asked for what it does not have."""
+
+    exit_code = 2
+
+
+class MissingPackage(LimpideError):
+    """An optional package is not installed."""
+
+    exit_code = 2
+
+
+class Diverged(LimpideError):
+    """NaN or Inf during training."""

@@ -1,0 +1,88 @@
+"""English and French: every string a user sees passes through here.
+
+The English text is the key. `locale/fr/LC_MESSAGES/limpide.po` holds the French one; the `.mo` beside it is what is
+read, and a test keeps the two in step and finds strings without a translation.
+"""
+
+from __future__ import annotations
+
+import gettext as _gettext
+import os
+from pathlib import Path
+
+LANGUAGES = ("en", "fr")
+LOCALE_FOLDER = Path(__file__).parent / "locale"
+
+_language = "en"
+_translations: _gettext.NullTranslations = _gettext.NullTranslations()
+
+
+def set_language(language: str | None = None) -> str:
+    """The language from now on: the one named, else the environment's, else English.
+
+    language  "en" or "fr"; None asks `LIMPIDE_LANG`, then `LC_ALL`, `LC_MESSAGES` and `LANG`
+    Returns   the language chosen
+    """
+    global _language, _translations
+    names = [language] if language else [os.environ.get(v, "") for v in ("LIMPIDE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")]
+    wanted = next((name for name in names if name), "en")
+    _language = next((known for known in LANGUAGES if wanted.lower().startswith(known)), "en")
+    _translations = (
+        _gettext.NullTranslations()
+        if _language == "en"
+        else _gettext.translation("limpide", LOCALE_FOLDER, [_language], fallback=True)
+    )
+    return _language
+
+
+def get_language() -> str:
+    """"en" or "fr"."""
+    return _language
+
+
+def _(message: str) -> str:
+    """The message in the user's language."""
+    return _translations.gettext(message)
+
+
+def ngettext(one: str, many: str, n: int) -> str:
+    """The singular or plural message for `n`, in the user's language."""
+    return _translations.ngettext(one, many, n)
+
+
+def N_(message: str) -> str:
+    """The message itself, marked for translation: `_` is applied where it is shown."""
+    return message
+
+
+def format_number(value: float, digits: int = 4) -> str:
+    """A number to `digits` significant digits, as the language writes it.
+
+    >>> format_number(0.0123456), format_number(12345678.0), format_number(3.0)
+    ('0.01235', '1.235e+07', '3')
+    """
+    text = f"{value:.{digits}g}"
+    return text.replace(".", ",") if _language == "fr" else text
+
+
+def format_decimal(value: float, decimals: int = 3) -> str:
+    """A number with a fixed number of decimals, as the language writes it.
+
+    >>> format_decimal(0.95)
+    '0.950'
+    """
+    text = f"{value:,.{decimals}f}"
+    return text.replace(",", "\N{NARROW NO-BREAK SPACE}").replace(".", ",") if _language == "fr" else text
+
+
+def format_count(n: int) -> str:
+    """A whole number with its thousands separated, as the language does.
+
+    >>> format_count(401920)
+    '401,920'
+    """
+    text = f"{n:,}"
+    return text.replace(",", "\N{NARROW NO-BREAK SPACE}") if _language == "fr" else text
+
+
+set_language()

@@ -1,0 +1,1 @@
+"""The mathematics of networks: forward and hand-written backward, side by side."""
