@@ -91,7 +91,7 @@ class NumpyTrainer:
 
     def run(self, x: Array, y: Array, order: Array, batch_size: int, noise: Noise) -> np.ndarray:
         """One epoch: an update for each batch of `order`; the loss of each batch before its update."""
-        x, y = x[order], y[order]
+        x, y = self._in_precision(x[order]), self._in_precision(y[order])
         modes = _modes(self.network, noise)
         losses = np.empty(-(-len(x) // batch_size))
         with _quiet(), _threads(self.network, batch_size):
@@ -120,6 +120,10 @@ class NumpyTrainer:
         self.step += 1
         return value
 
+    def _in_precision(self, array: Array) -> Array:
+        """Inputs and values in the float type of the weights; class ids as they are."""
+        return array if array.dtype.kind in "iu" and array.ndim == 1 else array.astype(self.dtype, copy=False)
+
     def _flat(self, grads: list[Tree]) -> Array:
         """All gradients in one vector, laid out like the parameters."""
         parts = [grads[slot.layer][slot.key].reshape(-1) for slot in self.network.slots]
@@ -127,7 +131,7 @@ class NumpyTrainer:
 
     def evaluate(self, x: Array) -> np.ndarray:
         """The outputs in evaluation mode with the weights of the moment."""
-        return _evaluate(self.parameters, x)
+        return _evaluate(self.parameters, self._in_precision(x))
 
     def weights(self) -> Tree:
         """A copy of the weights and buffers by full name."""
@@ -153,6 +157,7 @@ class NumpyTrainer:
     def trace(self, x: Array, y: Array, noise: Noise) -> Trace:
         """The next step on this batch, opened; nothing is changed."""
         network, layers = self.network, self.parameters.layers
+        x, y = self._in_precision(x), self._in_precision(y)
         with _quiet():
             output, outs = forward(network, layers, x, _modes(network, noise))
             dy = self.loss.gradient(output, y)

@@ -110,7 +110,8 @@ ACTIVATIONS.add(
         "step",
         "1 if z > 0, else 0",
         "0",
-        value=lambda z, slope: (z > 0).astype(z.dtype),
+        # a comparison alone would turn NaN into 0 and hide a divergence
+        value=lambda z, slope: np.heaviside(z, 0),
         derivative=lambda z, y, slope: np.zeros_like(z),
         bounds="{0, 1}",
         source="McCulloch & Pitts 1943",

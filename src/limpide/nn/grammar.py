@@ -73,8 +73,10 @@ def complete_network(text: str, input_shape: Shape, n_outputs: int, initializer:
                 )
             )
     else:
-        needs_flatten = len(Network(input_shape, _with_flatten(input_shape, layers)).output_shape) > 1 if layers else (
-            len(input_shape) > 1
+        needs_flatten = (
+            len(Network(input_shape, _with_flatten(input_shape, layers)).output_shape) > 1
+            if layers
+            else (len(input_shape) > 1)
         )
         layers = [*layers, *([Flatten()] if needs_flatten else []), Dense(n_outputs)]
     layers = [_initialized(layer, initializer) for layer in layers]
@@ -108,15 +110,12 @@ def _expand(text: str) -> list[str]:
         raise RecipeError(problem(_("network"), _("layers"), _("an empty text"), _('write for example "64 relu, 1"')))
     if "," not in text and "-" in text.split()[0]:
         sizes, *activation = text.split()
+        _check_gaps(sizes.split("-"), _("remove a hyphen"))
         parts = [part for size in sizes.split("-") for part in _repeat(size)]
         hidden = [" ".join([size, *activation]) for size in parts[1:-1]]
         return [parts[0], *hidden, parts[-1]]
     items = [" ".join(item.split()) for item in text.split(",")]
-    for i, item in enumerate(items):
-        if not item:
-            raise RecipeError(
-                problem(_("network, item {i}").format(i=i + 1), _("a layer"), _("nothing"), _("remove a comma"))
-            )
+    _check_gaps(items, _("remove a comma"))
     expanded = items[:1]
     for item in items[1:]:
         head, *rest = item.split()
@@ -127,6 +126,13 @@ def _expand(text: str) -> list[str]:
     if len(expanded) > MAX_LAYERS:
         raise RecipeError(problem(_("network"), _("at most {n} layers").format(n=MAX_LAYERS), str(len(expanded))))
     return expanded
+
+
+def _check_gaps(items: list[str], mend: str) -> None:
+    """RecipeError with every item that is empty."""
+    gaps = [_("network, item {i}").format(i=i) for i, item in enumerate(items, start=1) if not item]
+    if gaps:
+        raise RecipeError(*(problem(where, _("a layer"), _("nothing"), mend) for where in gaps))
 
 
 def _repeat(word: str) -> list[str]:

@@ -115,7 +115,7 @@ def parse_initializer(text: str) -> tuple[Initializer, float]:
 
     Raises  UnknownName, or RecipeError where the number is not one or has no place
     """
-    name, *rest = text.split()
+    name, *rest = text.split() or [""]
     row = INITIALIZERS[name]
     if not rest:
         return row, row.scale or 0.0

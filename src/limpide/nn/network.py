@@ -27,7 +27,8 @@ class Slot(NamedTuple):
     stop: int
 
 
-class LayerRow(NamedTuple):
+@dataclass(frozen=True)
+class LayerRow:
     """One line of the layer table; shapes and counts are of one example."""
 
     index: int
@@ -57,7 +58,7 @@ class Network:
         if not self.input_shape or any(size < 1 for size in self.input_shape):
             raise ShapeError(problem(_("input"), _("sizes of 1 or more"), show_shape(self.input_shape) or "()"))
         # computing the shapes is what checks that the layers fit
-        _ = self.shapes
+        _shapes = self.shapes
 
     @staticmethod
     def parse(text: str) -> Network:
@@ -104,7 +105,7 @@ class Network:
     @property
     def n_parameters(self) -> int:
         """How many numbers training adjusts."""
-        return self.slots[-1].stop if self.slots else 0
+        return sum(row.parameters for row in self.table())
 
     def initialize(self, rng: np.random.Generator, given: Mapping[str, np.ndarray] | None = None) -> Tree:
         """Fresh float64 weights and buffers by full name, such as "0.dense.W".
@@ -133,7 +134,8 @@ class Network:
     def table(self) -> list[LayerRow]:
         """The layer table: each layer's shape and counts, with the arithmetic of each count."""
         rows = []
-        for i, (layer, in_shape, out_shape) in enumerate(zip(self.layers, self.shapes[:-1], self.shapes[1:], strict=True)):
+        for i, layer in enumerate(self.layers):
+            in_shape, out_shape = self.shapes[i], self.shapes[i + 1]
             behind_flatten = i > 0 and isinstance(self.layers[i - 1], Flatten)
             count = layer.count(in_shape, self.shapes[i - 1] if behind_flatten else in_shape)
             rows.append(LayerRow(i, layer.label, layer.specification(in_shape), out_shape, *count))
@@ -149,24 +151,22 @@ class Network:
         function = getattr(last, "function", "identity")
         is_probability = function in ("softmax", "sigmoid")
         where = _("loss {name}").format(name=loss.name)
+        wanted = "softmax" if loss.labels == "classes" else "sigmoid"
         if loss.expects == "scores" and is_probability:
             raise RecipeError(
                 problem(
                     where,
-                    _("raw scores, because it applies {function} itself").format(
-                        function="softmax" if loss.labels == "classes" else "sigmoid"
-                    ),
+                    _("raw scores, because it applies {function} itself").format(function=wanted),
                     _("a network that ends in {function}").format(function=function),
                     _(
                         "remove the {function}, or take {other}: applied twice it flattens the scores, "
                         "which on MNIST costs 24 points of accuracy"
                     ).format(
                         function=function,
-                        other="categorical_cross_entropy" if loss.labels == "classes" else "binary_cross_entropy",
+                        other="categorical_cross_entropy" if function == "softmax" else "binary_cross_entropy",
                     ),
                 )
             )
-        wanted = "softmax" if loss.labels == "classes" else "sigmoid"
         if loss.expects == "probabilities" and function != wanted:
             raise RecipeError(
                 problem(
@@ -218,9 +218,8 @@ class Network:
         """The layer table, in a notebook."""
         head = (_("layer"), _("specification"), _("output"), _("parameters"), _("arithmetic"))
         cells = [
-            (f"{row.index}.{row.type}", row.specification, show_shape(row.output), format_count(row.parameters))
-            + (row.arithmetic,)
-            for row in self.table()
+            (f"{r.index}.{r.type}", r.specification, show_shape(r.output), format_count(r.parameters), r.arithmetic)
+            for r in self.table()
         ]
         cells.append((_("total"), "", show_shape(self.output_shape), format_count(self.n_parameters), ""))
         body = "".join("<tr>" + "".join(f"<td>{_escape(c)}</td>" for c in line) + "</tr>" for line in cells)
@@ -279,9 +278,7 @@ class Parameters:
         return {name: np.array(array) for name, array in (*self.views.items(), *self.buffers.items())}
 
 
-def forward(
-    network: Network, layers: Sequence[Weights], x: Array, modes: Sequence[Mode]
-) -> tuple[Array, list[Out]]:
+def forward(network: Network, layers: Sequence[Weights], x: Array, modes: Sequence[Mode]) -> tuple[Array, list[Out]]:
     """The output for a batch, and what each layer left."""
     outs: list[Out] = []
     for layer, w, mode in zip(network.layers, layers, modes, strict=True):

@@ -7,12 +7,15 @@ and the next state. They use + - * / ** alone, so that one text serves NumPy and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import inf
+from numbers import Real
 from typing import Any, ClassVar
 
 from limpide.arrays import Array, Tree
 from limpide.errors import RecipeError, UnknownName, problem
-from limpide.i18n import _
+from limpide.i18n import N_, _
 from limpide.nn.schedules import SCHEDULES, Schedule
 
 
@@ -29,7 +32,7 @@ class Optimizer(ABC):
     rate: float
     weight_decay: float = 0.0
     clip_norm: float | None = None
-    schedule: Schedule = Schedule()
+    schedule: Schedule = field(default_factory=Schedule)
 
     name: ClassVar[str]
     formula: ClassVar[str]
@@ -39,7 +42,7 @@ class Optimizer(ABC):
 
     def init(self, params: Array) -> Tree:
         """The state before the first update: every slot zero."""
-        return {slot: params * 0 for slot in self.slots}
+        return {slot: params * 0 for slot in self.slots}  # noqa: C420, an array for each slot
 
     def update(self, params: Array, grads: Array, state: Tree, step: int, n_steps: int) -> tuple[Array, Tree]:
         """The change to add to the parameters, and the next state.
@@ -190,16 +193,15 @@ def make_optimizer(name: str, **options: Any) -> Optimizer:
     if name not in OPTIMIZERS:
         raise UnknownName(_("optimizer"), name, [*OPTIMIZERS, "nesterov"])
     cls = OPTIMIZERS[name]
-    known = [field.name for field in fields(cls)]
-    for option in options:
-        if option not in known:
-            raise UnknownName(_("option of {optimizer}").format(optimizer=name), option, known)
+    _check_fields(_("option of {optimizer}").format(optimizer=name), options, cls)
     schedule = options.get("schedule", Schedule())
     if isinstance(schedule, str):
         schedule = Schedule(schedule)
-    elif isinstance(schedule, dict):
+    elif isinstance(schedule, Mapping):
+        _check_fields(_("option of schedule"), schedule, Schedule)
         schedule = Schedule(**schedule)
-    SCHEDULES[schedule.name]
+    if schedule.name not in SCHEDULES:
+        raise UnknownName(_("schedule"), schedule.name, SCHEDULES)
     optimizer = cls(**{**options, "schedule": schedule})
     problems = list(_out_of_range(optimizer))
     if problems:
@@ -207,24 +209,41 @@ def make_optimizer(name: str, **options: Any) -> Optimizer:
     return optimizer
 
 
-def _out_of_range(optimizer: Optimizer) -> list[str]:
+def _check_fields(where: str, options: Mapping[str, Any], cls: type[Optimizer] | type[Schedule]) -> None:
+    known = [field.name for field in fields(cls)]
+    for option in options:
+        if option not in known:
+            raise UnknownName(where, option, known)
+
+
+Range = tuple[Callable[[float], bool], str]
+
+_POSITIVE: Range = (lambda v: 0 < v < inf, N_("a number above 0"))
+_NOT_NEGATIVE: Range = (lambda v: 0 <= v < inf, N_("a number of 0 or more"))
+_SHARE: Range = (lambda v: 0 <= v < 1, N_("a number from 0 to below 1"))
+_PART: Range = (lambda v: 0 < v <= 1, N_("a number above 0 and up to 1"))
+
+_RANGES: dict[str, Range] = {
+    "rate": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE,
+    "clip_norm": _POSITIVE,
+    "momentum": _SHARE,
+    "decay": _SHARE,
+    "beta1": _SHARE,
+    "beta2": _SHARE,
+    "epsilon": _POSITIVE,
+    "warm_up": _SHARE,
+    "every": _PART,
+    "factor": _PART,
+}
+
+
+def _out_of_range(optimizer: Optimizer) -> Iterator[str]:
     """A line for each number no optimizer can work with."""
-    where = _("optimizer {name}").format(name=optimizer.name)
-    positive = {"rate", "epsilon", "clip_norm"}
-    shares = {"momentum", "decay", "beta1", "beta2"}
-    lines = []
-    for field, value in asdict(optimizer).items():
-        if field in positive and value is not None and not 0 < value < float("inf"):
-            lines.append(problem(f"{where}, {field}", _("a number above 0"), repr(value)))
-        if field in shares and not 0 <= value < 1:
-            lines.append(problem(f"{where}, {field}", _("a number from 0 to below 1"), repr(value)))
-        if field == "weight_decay" and not 0 <= value < float("inf"):
-            lines.append(problem(f"{where}, {field}", _("a number of 0 or more"), repr(value)))
-    schedule = optimizer.schedule
-    if not 0 <= schedule.warm_up < 1:
-        lines.append(problem(f"{where}, warm_up", _("a number from 0 to below 1"), repr(schedule.warm_up)))
-    if not 0 < schedule.every <= 1:
-        lines.append(problem(f"{where}, every", _("a number above 0 and up to 1"), repr(schedule.every)))
-    if not 0 < schedule.factor <= 1:
-        lines.append(problem(f"{where}, factor", _("a number above 0 and up to 1"), repr(schedule.factor)))
-    return lines
+    for name, value in {**vars(optimizer), **vars(optimizer.schedule)}.items():
+        if name not in _RANGES or (name == "clip_norm" and value is None):
+            continue
+        is_in_range, expected = _RANGES[name]
+        if not isinstance(value, Real) or not is_in_range(float(value)):
+            where = _("optimizer {name}").format(name=optimizer.name)
+            yield problem(f"{where}, {name}", _(expected), repr(value))

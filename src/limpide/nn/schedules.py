@@ -44,7 +44,8 @@ class Schedule:
 
     def factor_at(self, update: int, n_updates: int) -> float:
         """The factor at update 0, 1, ... of `n_updates`."""
-        t = update / max(n_updates, 1)
+        # behind its end a schedule stays where it ended: a cosine must not rise again
+        t = min(update / max(n_updates, 1), 1.0)
         if t < self.warm_up:
             # counted from the update's end, so that the first update is not one of rate 0
             return (update + 1) / (self.warm_up * n_updates + 1)

@@ -10,7 +10,6 @@ import numpy as np
 
 from limpide.arrays import Array, Shape, Tree
 from limpide.errors import RecipeError, problem
-from limpide.i18n import _
 from limpide.nn.activations import ACTIVATIONS, ActivationFunction
 from limpide.nn.layers.base import NO_COUNT, Count, Layer, Mode, Out, Weights
 
@@ -29,7 +28,7 @@ class Activation(Layer):
     slope: float | None = None
 
     def __post_init__(self) -> None:
-        _ = self.row  # an unknown function is refused at birth
+        _row = self.row  # an unknown function is refused at birth
 
     keyword: ClassVar[str] = "activation"
 

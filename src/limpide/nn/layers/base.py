@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from limpide.arrays import Array, Shape, Tree
-from limpide.errors import RecipeError, problem
+from limpide.arrays import Array, Shape, Tree, show_shape
+from limpide.errors import RecipeError, ShapeError, problem
 from limpide.i18n import _
 
 
@@ -116,6 +116,21 @@ class Layer(ABC):
         return {"type": self.keyword, **asdict(self)}
 
 
+def check_image(in_shape: Shape, where: str) -> None:
+    """ShapeError unless the input is an image."""
+    if len(in_shape) == 3:
+        return
+    mend = _('write the input as "1x{rows}x{cols}"').format(rows=in_shape[0], cols=in_shape[-1])
+    raise ShapeError(
+        problem(
+            where,
+            _("an image (channels, rows, cols)"),
+            show_shape(in_shape),
+            mend if len(in_shape) == 2 else _("put it before flatten"),
+        )
+    )
+
+
 @dataclass
 class Words:
     """Reads the words of one item of a network's text, in order.
@@ -155,14 +170,15 @@ class Words:
             raise RecipeError(problem(self.where, _("{what}, such as 3x3").format(what=what), repr(word)))
         return int(parts[0]), int(parts[-1])
 
-    def option(self, name: str, default: int) -> int:
+    def option(self, name: str, default: int, least: int = 0) -> int:
         """The number after `name`, if `name` comes next."""
         if self.i >= len(self.words) or self.words[self.i] != name:
             return default
         self.i += 1
         word = self.take(name)
-        if not word.isdecimal() or int(word) > 10**4:
-            raise RecipeError(problem(self.where, _("{what}: a whole number").format(what=name), repr(word)))
+        if not word.isdecimal() or not least <= int(word) <= 10**4:
+            expected = _("{what}: a whole number from {least}").format(what=name, least=least)
+            raise RecipeError(problem(self.where, expected, repr(word)))
         return int(word)
 
     def rate(self, what: str) -> float:
@@ -173,7 +189,9 @@ class Words:
         except ValueError:
             value = -1.0
         if not 0 <= value < 1:
-            raise RecipeError(problem(self.where, _("{what}: a number from 0 to below 1").format(what=what), repr(word)))
+            raise RecipeError(
+                problem(self.where, _("{what}: a number from 0 to below 1").format(what=what), repr(word))
+            )
         return value
 
     def flag(self, *words: str) -> bool:
@@ -185,4 +203,6 @@ class Words:
     def end(self, known: str) -> None:
         """RecipeError when words are left; `known` is the form that is understood."""
         if self.i < len(self.words):
-            raise RecipeError(problem(self.where, known, _("also {word!r}").format(word=" ".join(self.words[self.i :]))))
+            raise RecipeError(
+                problem(self.where, known, _("also {word!r}").format(word=" ".join(self.words[self.i :])))
+            )

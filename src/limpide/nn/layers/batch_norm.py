@@ -108,9 +108,8 @@ class BatchNorm(Layer):
 
 def _axes(x: Array) -> tuple[tuple[int, ...], Callable[[Array], Array]]:
     """The axes averaged over, and how a per-feature vector is laid along the others."""
-    if x.ndim == 2:
-        return (0,), lambda v: v
-    return (0, 2, 3), lambda v: v[:, None, None]
+    behind = (1,) * (x.ndim - 2)
+    return (0, *range(2, x.ndim)), lambda v: v.reshape(-1, *behind)
 
 
 BatchNorm.examples = ((BatchNorm(), (4,)), (BatchNorm(momentum=0.3), (2, 3, 3)))

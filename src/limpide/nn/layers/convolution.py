@@ -13,7 +13,7 @@ from limpide.arrays import Array, Shape, Tree, show_shape
 from limpide.errors import ShapeError, problem
 from limpide.i18n import _, format_count
 from limpide.nn.initializers import parse_initializer
-from limpide.nn.layers.base import Count, Layer, Mode, Out, Weights, Words
+from limpide.nn.layers.base import Count, Layer, Mode, Out, Weights, Words, check_image
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,7 @@ class Conv2d(Layer):
 
     def out_shape(self, in_shape: Shape, where: str) -> Shape:
         """(channels, rows, cols) with `rows = ⌊(rows + 2·padding - kernel)/stride⌋ + 1`."""
-        if len(in_shape) != 3:
-            raise ShapeError(
-                problem(where, _("an image (channels, rows, cols)"), show_shape(in_shape), _("put it before flatten"))
-            )
+        check_image(in_shape, where)
         rows, cols = (
             (size + 2 * self.padding - k) // self.stride + 1 for size, k in zip(in_shape[1:], self.kernel, strict=True)
         )
@@ -155,12 +152,10 @@ class Conv2d(Layer):
         reader.skip()
         channels = reader.integer(_("number of channels"))
         kernel = reader.pair(_("size of the kernel"))
-        stride = reader.option("stride", 1)
+        stride = reader.option("stride", 1, least=1)
         padding = reader.option("pad", 0)
         bias = not reader.flag("no", "bias")
         reader.end("conv 32 3x3 stride 1 pad 1 relu")
-        if stride < 1:
-            raise ShapeError(problem(where, _("a stride of 1 or more"), str(stride)))
         return cls(channels, kernel, stride, padding, bias)
 
     def to_words(self) -> str:

@@ -16,7 +16,6 @@ from limpide.i18n import _, format_count
 from limpide.nn.initializers import parse_initializer
 from limpide.nn.layers.base import Count, Layer, Mode, Out, Weights, Words
 
-
 _ones = lru_cache(maxsize=32)(np.ones)
 
 

@@ -24,7 +24,7 @@ class Flatten(Layer):
 
     def forward(self, w: Weights, x: Array, mode: Mode) -> Out:
         """The same numbers in one row for each example."""
-        return Out(x.reshape(len(x), -1), {"shape": np.array(x.shape)}, w.buffers)
+        return Out(x.reshape(len(x), prod(x.shape[1:])), {"shape": np.array(x.shape)}, w.buffers)
 
     def backward(self, w: Weights, cache: Tree, dy: Array, need_dx: bool = True) -> tuple[Array | None, Tree]:
         """The same numbers back in the shape of the image."""

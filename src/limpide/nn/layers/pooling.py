@@ -12,7 +12,7 @@ from jaxtyping import Float
 from limpide.arrays import Array, Shape, Tree, show_shape
 from limpide.errors import ShapeError, problem
 from limpide.i18n import _
-from limpide.nn.layers.base import Layer, Mode, Out, Weights, Words
+from limpide.nn.layers.base import Layer, Mode, Out, Weights, Words, check_image
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,7 @@ class _Window:
     stride: tuple[int, int]
 
     def out_shape(self, in_shape: Shape, where: str) -> Shape:
-        if len(in_shape) != 3:
-            raise ShapeError(
-                problem(where, _("an image (channels, rows, cols)"), show_shape(in_shape), _("put it before flatten"))
-            )
+        check_image(in_shape, where)
         if in_shape[1] < self.size[0] or in_shape[2] < self.size[1]:
             raise ShapeError(
                 problem(
@@ -36,17 +33,13 @@ class _Window:
                     _("remove this pooling or pad the convolution before it"),
                 )
             )
-        rows, cols = (
-            (n - k) // s + 1 for n, k, s in zip(in_shape[1:], self.size, self.stride, strict=True)
-        )
+        rows, cols = ((n - k) // s + 1 for n, k, s in zip(in_shape[1:], self.size, self.stride, strict=True))
         return (in_shape[0], rows, cols)
 
     def cells(self, rows: int, cols: int) -> list[tuple[slice, slice]]:
         """For each cell of the block, where it falls in the image over all blocks; in reading order."""
         (s, t) = self.stride
-        return [
-            (slice(u, u + s * rows, s), slice(v, v + t * cols, t)) for u, v in np.ndindex(self.size)
-        ]
+        return [(slice(u, u + s * rows, s), slice(v, v + t * cols, t)) for u, v in np.ndindex(self.size)]
 
     def specification(self) -> str:
         stride = show_shape(self.stride) if self.stride[0] != self.stride[1] else str(self.stride[0])
@@ -57,7 +50,7 @@ class _Window:
         reader = Words(words, where)
         reader.skip()
         size = reader.pair(_("size of the block"))
-        stride = reader.option("stride", 0)
+        stride = reader.option("stride", 0, least=1)
         reader.end(f"{words[0]} 2")
         return cls(size, (stride, stride) if stride else size)
 

@@ -1,0 +1,385 @@
+"""What the columns of a table are, why, and what the target asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import polars as pl
+
+from limpide.data import values
+from limpide.data.dataset import FEATURE_KINDS, KINDS, Column, Dataset, Kind, Note
+from limpide.errors import DataError, UnknownName, problem
+from limpide.i18n import _, format_count, format_number, ngettext
+
+Task = Literal["regression", "binary", "multiclass"]
+
+MIN_ROWS = 20
+"""In a shorter table nothing follows from every value being different."""
+
+MAX_STRAY = 0.1
+"""A column of text is numbers when no larger part of it is words."""
+
+MAX_CLASSES = 20
+ROWS_PER_CLASS = 10
+LONG_TEXT = 50
+N_BINS = 12
+N_TOP = 5
+
+_ID_NAME = re.compile(
+    r"(^|[\W_])(ids?|uuid|guid|key|index|idx|identifier|identifiant|rownames?)$|^id[\W_]", re.IGNORECASE
+)
+_CAMEL_ID = re.compile(r"[a-z](Id|ID)$")
+
+
+# Kinds
+
+
+def understand(
+    frame: pl.DataFrame, target: str | None = None, kinds: Mapping[str, str] | None = None, drop: Sequence[str] = ()
+) -> tuple[tuple[Column, ...], list[Note]]:
+    """The kind of each column but the target and those dropped, with what a user should know about them.
+
+    kinds   what columns are, against what would be guessed
+    Raises  UnknownName  for a column or a kind that does not exist
+            DataError    where a kind asked for does not fit the cells; their rows are named
+    """
+    chosen = dict(kinds or {})
+    _check_names(frame.columns, chosen, drop)
+    names = [name for name in frame.columns if name != target and name not in drop]
+    columns: list[Column] = []
+    notes: list[Note] = []
+    problems: list[str] = []
+    for name in names:
+        if name in chosen:
+            column, wrong = _chosen(frame[name], cast(Kind, chosen[name]))
+            problems += wrong
+        else:
+            column = _recognised(frame[name])
+        columns.append(column)
+    if problems:
+        raise DataError(*problems)
+    if not any(column.is_feature for column in columns):
+        # x = 0, 1, 2, ... of a lesson: a counter stays a number where nothing else is left to learn from.
+        columns = [c if c.name in chosen else _recognised(frame[c.name], may_count=False) for c in columns]
+    for column in columns:
+        if column.name not in chosen:
+            notes += _notes_on(frame[column.name], column)
+    return tuple(columns), notes
+
+
+def _check_names(known: Sequence[str], kinds: Mapping[str, str], drop: Sequence[str]) -> None:
+    errors = [UnknownName(_("column"), name, known) for name in [*kinds, *drop] if name not in known]
+    errors += [
+        UnknownName(_("kind of column {name}").format(name=name), kind, KINDS)
+        for name, kind in kinds.items()
+        if kind not in KINDS
+    ]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise DataError(*(str(error) for error in errors))
+
+
+def _chosen(series: pl.Series, kind: Kind) -> tuple[Column, list[str]]:
+    """A column of the kind asked for, or the problem with that."""
+    why = _("you said so")
+    form = ""
+    if kind == "number":
+        read, expected = values.numbers(series), _("numbers")
+    elif kind == "boolean":
+        read, expected = values.booleans(series), _("yes or no, true or false, 1 or 0")
+    elif kind == "date":
+        form = (values.date_format(series) or "") if series.dtype == pl.String else ""
+        read, expected = values.dates(series, form), _("dates such as 2024-12-31")
+    else:
+        return Column(series.name, kind, why), []
+    wrong = values.unreadable(series, read)
+    if not wrong.any():
+        return Column(series.name, kind, why, date_format=form), []
+    where = _("column {name}").format(name=series.name)
+    mend = _("correct these cells, leave them empty, or choose another kind")
+    return Column(series.name, kind, why), [problem(where, expected, values.cells(series, wrong), mend)]
+
+
+def _recognised(series: pl.Series, may_count: bool = True) -> Column:
+    name, dtype = series.name, series.dtype
+    if series.null_count() == len(series):
+        return Column(name, "constant", _("no value at all"))
+    if dtype.is_numeric():
+        return _recognised_numbers(series, may_count)
+    if dtype == pl.String:
+        return _recognised_text(series)
+    if not series.null_count() and series.n_unique() == 1:
+        return Column(name, "constant", _("nothing but {value}").format(value=values.words(series)[0]))
+    if dtype == pl.Boolean:
+        return Column(name, "boolean", _("true or false"))
+    return Column(name, "date", _("dates from {first} to {last}").format(first=series.min(), last=series.max()))
+
+
+def _recognised_numbers(series: pl.Series, may_count: bool) -> Column:
+    name = series.name
+    low, high = cast(float, series.min()), cast(float, series.max())
+    is_full = not series.null_count()
+    if low == high and is_full:
+        return Column(name, "constant", _("nothing but {value}").format(value=format_number(low)))
+    if series.dtype.is_integer() and is_full:
+        if _is_id_name(name) and series.n_unique() == len(series):
+            return Column(name, "identifier", _("named like an identifier, and no number comes twice"))
+        if may_count and _is_counter(series, low, high):
+            return Column(name, "identifier", _("counts the rows from {first}").format(first=format_number(low)))
+    why = _("whole numbers from {low} to {high}") if series.dtype.is_integer() else _("numbers from {low} to {high}")
+    return Column(name, "number", why.format(low=format_number(low), high=format_number(high)))
+
+
+def _is_id_name(name: str) -> bool:
+    return bool(_ID_NAME.search(name) or _CAMEL_ID.search(name))
+
+
+def _is_counter(series: pl.Series, low: float, high: float) -> bool:
+    n = len(series)
+    is_possible = n >= MIN_ROWS and low in (0, 1) and high - low == n - 1
+    return is_possible and bool((series.cast(pl.Int64).diff().drop_nulls() == 1).all())
+
+
+def _recognised_text(series: pl.Series) -> Column:
+    name = series.name
+    text = values.cleaned(series).drop_nulls()
+    n, n_distinct = len(text), text.n_unique()
+    if not n:
+        return Column(name, "constant", _("no value at all"))
+    if n_distinct == 1 and n == len(series):
+        return Column(name, "constant", _("nothing but {value}").format(value=text[0]))
+    is_unique = n_distinct == n > 1
+    if is_unique and _is_id_name(name):
+        return Column(name, "identifier", _("named like an identifier, and no word comes twice"))
+    if values.boolean_words(text):
+        return Column(name, "boolean", _("two words, {a} and {b}").format(a=text.min(), b=text.max()))
+    numeric = _numeric_text(series, text)
+    if numeric is not None:
+        return numeric
+    form = values.date_format(text)
+    if form:
+        return Column(name, "date", _("dates such as {value}").format(value=text[0]), date_format=form)
+    if n >= MIN_ROWS and n_distinct > n / 2:
+        length = cast(float, text.str.len_chars().mean())
+        if length > LONG_TEXT:
+            return Column(name, "text", _("long texts, most of them different"))
+        if is_unique:
+            return Column(name, "identifier", _("every row has a word of its own"))
+        why = _("{n} different words in {rows} rows").format(n=format_count(n_distinct), rows=format_count(n))
+        return Column(name, "text", why)
+    why = ngettext("{n} different word", "{n} different words", n_distinct).format(n=format_count(n_distinct))
+    return Column(name, "category", why)
+
+
+def _numeric_text(series: pl.Series, text: pl.Series) -> Column | None:
+    """The column as numbers if its texts are numbers, a few stray words apart; else None."""
+    if values.numbers(text.head(100)).null_count() > 50 or values.has_codes(text):
+        return None
+    read = values.numbers(text)
+    n_stray = read.null_count()
+    if not n_stray:
+        return Column(series.name, "number", _("numbers written as text"))
+    if n_stray > MAX_STRAY * len(text):
+        return None
+    stray = tuple(text.filter(read.is_null()).unique(maintain_order=True).to_list())
+    return Column(series.name, "number", _("numbers, with a few words among them"), words=stray)
+
+
+def _notes_on(series: pl.Series, column: Column) -> list[Note]:
+    """What a user should know of a column whose kind was guessed."""
+    if column.words:
+        wrong = values.unreadable(series, values.numbers(series))
+        text = _("numbers expected, but {cells}: read as missing").format(cells=values.cells(series, wrong))
+    elif column.kind == "number" and series.dtype == pl.String:
+        return [Note("info", column.name, _("numbers written as text, read as numbers"))]
+    elif column.kind == "date" and _is_ambiguous(series, column.date_format):
+        text = _("nothing tells the day from the month; {value} was read as {date}").format(
+            value=series.drop_nulls()[0], date=values.dates(series, column.date_format).drop_nulls()[0].date()
+        )
+    elif column.kind in ("identifier", "text"):
+        text = _("left out: {why}").format(why=column.why)
+    elif column.kind == "constant":
+        return [Note("info", column.name, _("left out: {why}").format(why=column.why))]
+    else:
+        return []
+    return [Note("warning", column.name, text)]
+
+
+def _is_ambiguous(series: pl.Series, form: str) -> bool:
+    if not form.startswith(("%d", "%m")) or series.dtype != pl.String:
+        return False
+    other = values.dates(series, values.swapped(form))
+    return not values.unreadable(series, other).any() and not other.equals(values.dates(series, form))
+
+
+# The target
+
+
+def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.DataFrame, pl.Series, list[Note]]:
+    """The inputs and the target, without the rows whose target is missing.
+
+    kind    "category" makes classes of numbers, "number" numbers of text; "" lets the cells decide
+    Raises  UnknownName  when there is no such column
+            DataError    when no row has a target, or the cells are not of the kind asked for
+    """
+    if name not in frame.columns:
+        raise UnknownName(_("target"), name, frame.columns)
+    target = frame[name]
+    if kind in FEATURE_KINDS:
+        wrong = _chosen(target, kind)[1]
+        if wrong:
+            raise DataError(*wrong)
+    if kind in ("category", "boolean"):
+        target = values.words(target)
+    elif kind == "number":
+        target = values.numbers(target)
+    else:
+        target = values.typed(target) if target.dtype == pl.String else target
+    if target.dtype.is_float():
+        target = values.numbers(target)
+    n_missing = target.null_count()
+    if n_missing == len(target):
+        where = _("target {name}").format(name=name)
+        raise DataError(problem(where, _("a value to learn in some rows"), _("none"), _("choose another target")))
+    notes = []
+    if n_missing:
+        frame, target = frame.filter(target.is_not_null()), target.drop_nulls()
+        text = ngettext(
+            "{n} row without a target left out", "{n} rows without a target left out", n_missing
+        ).format(n=format_count(n_missing))  # fmt: skip
+        notes.append(Note("warning", name, text))
+    return frame.drop(name), target, notes
+
+
+def infer_task(target: pl.Series) -> tuple[Task, str]:
+    """What there is to learn, and why: a number, one class of two, one of several.
+
+    Words are classes and numbers with decimals are not. Whole numbers are classes when there are two of them, or when
+    they are few (at most 20) and each stands in many rows (10 on average).
+
+    Raises  DataError  when there is nothing to tell apart, or words where numbers are needed
+
+    >>> infer_task(pl.Series("y", ["a", "b", "a"]))[0], infer_task(pl.Series("y", [1.5, 2.0, 3.5]))[0]
+    ('binary', 'regression')
+    """
+    present = target.drop_nulls()
+    if present.dtype == pl.String:
+        present = values.typed(present).drop_nulls()
+    n = len(present)
+    where = _("target {name}").format(name=target.name)
+    if not n or present.min() == present.max():
+        got = _("nothing but {value}").format(value=repr(present[0])) if n else _("no value at all")
+        raise DataError(problem(where, _("at least two different values"), got, _("choose another target")))
+    if present.dtype in (pl.String, pl.Boolean):
+        n_distinct = present.n_unique()
+        _check_classes(where, present, n_distinct)
+        return _classes(n_distinct), _("{n} different words").format(n=format_count(n_distinct))
+    if not present.dtype.is_numeric():
+        raise DataError(problem(where, _("numbers or words"), str(present.dtype), _("choose another target")))
+    if bool(((present == 0) | (present == 1)).all()):
+        return "binary", _("nothing but 0 and 1")
+    if present.dtype.is_float():
+        return "regression", _("numbers with decimals")
+    n_distinct = present.n_unique()
+    is_few = n_distinct == 2 or (n_distinct <= MAX_CLASSES and n_distinct * ROWS_PER_CLASS <= n)
+    why = (
+        _("{n} different whole numbers in {rows} rows")
+        if is_few
+        else _("{n} different whole numbers in {rows} rows, too many to be classes")
+    ).format(n=format_count(n_distinct), rows=format_count(n))
+    return _classes(n_distinct) if is_few else "regression", why
+
+
+def _classes(n_distinct: int) -> Task:
+    return "binary" if n_distinct == 2 else "multiclass"
+
+
+def _check_classes(where: str, present: pl.Series, n_distinct: int) -> None:
+    """Words that are no classes: numbers with stray words among them, or a word of its own in every row."""
+    if present.dtype != pl.String or len(present) < MIN_ROWS:
+        return
+    read = values.numbers(present)
+    if read.null_count() <= MAX_STRAY * len(present) and not values.has_codes(present):
+        got = values.cells(present, read.is_null())
+        raise DataError(problem(where, _("numbers"), got, _("correct these cells or leave them empty")))
+    if n_distinct > len(present) / 2:
+        got = _("{n} different words in {rows} rows").format(
+            n=format_count(n_distinct), rows=format_count(len(present))
+        )
+        raise DataError(problem(where, _("classes that come again"), got, _("choose another target")))
+
+
+# Summaries
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """A column in figures, for `limpide data` and the report.
+
+    mean, sd, min, max  of numbers; sd is the population's
+    first, last         of dates, as text
+    top                 the most frequent words of other columns, with how often each comes
+    histogram           counts in equal steps from the least to the greatest number or date
+    """
+
+    name: str
+    kind: Kind
+    why: str
+    n_missing: int
+    n_distinct: int
+    mean: float | None = None
+    sd: float | None = None
+    min: float | None = None
+    max: float | None = None
+    first: str = ""
+    last: str = ""
+    top: tuple[tuple[str, int], ...] = ()
+    histogram: tuple[int, ...] = ()
+
+
+def describe(dataset: Dataset) -> list[ColumnSummary]:
+    """Each input column in figures; nothing for images."""
+    if isinstance(dataset.inputs, np.ndarray):
+        return []
+    return [summarise(dataset.inputs[column.name], column) for column in dataset.columns]
+
+
+def summarise(series: pl.Series, column: Column) -> ColumnSummary:
+    """One column in figures, read as what it was taken for."""
+    figures: dict[str, Any] = {}
+    if column.kind == "number":
+        read = values.numbers(series)
+        known = read.drop_nulls().to_numpy()
+        if len(known):
+            figures = {
+                "mean": float(known.mean()),
+                "sd": float(known.std()),
+                "min": float(known.min()),
+                "max": float(known.max()),
+                "histogram": _histogram(known),
+            }
+    elif column.kind == "date":
+        read = values.dates(series, column.date_format)
+        known = read.drop_nulls().to_physical().to_numpy().astype(float)
+        if len(known):
+            figures = {"first": str(read.min()), "last": str(read.max()), "histogram": _histogram(known)}
+    else:
+        read = values.words(series)
+        counts = read.drop_nulls().rename("word").value_counts(sort=True, name="n").head(N_TOP).rows()
+        figures = {"top": tuple((str(word), int(n)) for word, n in counts)}
+    n_missing = read.null_count()
+    n_distinct = read.n_unique() - (n_missing > 0)
+    return ColumnSummary(column.name, column.kind, column.why, n_missing, n_distinct, **figures)
+
+
+def _histogram(known: np.ndarray) -> tuple[int, ...]:
+    # numpy cannot cut a range wider than the greatest float, nor one too narrow for its steps.
+    low, high = float(known.min()), float(known.max())
+    if not np.isfinite(high - low) or high - low < 1e-9 * max(abs(low), abs(high)):
+        return (len(known),)
+    return tuple(int(n) for n in np.histogram(known, N_BINS)[0])

@@ -1,0 +1,87 @@
+"""What every reader gives and every user of data takes: the inputs, the target, and what was understood of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+FEATURE_KINDS: tuple[Kind, ...] = ("number", "category", "boolean", "date")
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth knowing about the data: a guess, a repair, a doubt.
+
+    where  the file, the column or the part it speaks of
+    text   one sentence, already in the user's language
+    """
+
+    level: Literal["info", "warning"]
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table, and what it was taken for.
+
+    kind         only numbers, categories, booleans and dates become features of a network
+    why          the reason for the kind, a sentence in the user's language
+    words        the stray words among numbers, read as missing values
+    date_format  how its text writes dates, such as "%d/%m/%Y"
+    """
+
+    name: str
+    kind: Kind
+    why: str = ""
+    words: tuple[str, ...] = ()
+    date_format: str = ""
+
+    @property
+    def is_feature(self) -> bool:
+        """True when the network sees the column."""
+        return self.kind in FEATURE_KINDS
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Examples ready to be split and prepared.
+
+    name       what people call it: "iris", "houses.csv"
+    source     what the user gave, as text: a path, a built-in name, or "frame"
+    inputs     a table without its target, or images (examples, channels, rows, cols) with values in [0, 255]
+    target     None when there is nothing to compare with, at prediction time
+    columns    the kind of each column of a table; empty for images
+    sha256     of the file or files, or of the content
+    suggested  recipe keys and values that suit a built-in, such as {"split.method": "ordered"}
+    """
+
+    name: str
+    source: str
+    inputs: pl.DataFrame | np.ndarray
+    target: pl.Series | None
+    columns: tuple[Column, ...] = ()
+    notes: tuple[Note, ...] = ()
+    sha256: str = ""
+    suggested: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def is_image(self) -> bool:
+        """True when the inputs are images, false when they are a table."""
+        return isinstance(self.inputs, np.ndarray)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The columns the network sees; none for images."""
+        return tuple(column.name for column in self.columns if column.is_feature)

@@ -1,0 +1,281 @@
+"""Layer 0 of a model: from the columns of a table to the numbers a network takes, and from its outputs back to words.
+
+Everything is measured on the training rows, once, in `fit`; after that nothing changes. Each kind of column has its
+treatment, a frozen dataclass whose fields are its JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32
+
+from limpide.data import values
+from limpide.data.columns import Task
+from limpide.data.dataset import Column, Kind, Note
+from limpide.data.treatments import TREATMENTS
+from limpide.data.treatments.base import Scale, Treatment
+from limpide.data.treatments.number import FILLS
+from limpide.errors import DataError, UnknownName, did_you_mean, problem
+from limpide.i18n import _, format_count
+
+BLOCK_ROWS = 1 << 16
+"""Rows treated at a time: what stands in between stays small, however long the table."""
+
+
+@dataclass(frozen=True)
+class PreparationRow:
+    """What is done to one column, as people read it.
+
+    treatment   a sentence
+    arithmetic  the formula with its numbers, such as "(area - 81.3) / 22.9"
+    """
+
+    column: str
+    kind: Kind
+    treatment: str
+    arithmetic: str
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TablePreparation:
+    """The treatment of every column that the network sees, in the order of its features."""
+
+    treatments: tuple[Treatment, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pl.DataFrame,
+        columns: Sequence[Column],
+        standardise: bool = True,
+        missing: str = "median",
+        max_categories: int = 50,
+    ) -> TablePreparation:
+        """The preparation that these rows, the training rows, call for.
+
+        standardise     numbers get mean 0 and standard deviation 1 (the population's)
+        missing         what stands in for a missing number: median, mean or most_frequent
+        max_categories  the most frequent categories get a feature each, the others share one
+        Raises          UnknownName  for another way to fill
+                        DataError    without rows or without a column to learn from
+
+        >>> frame = pl.DataFrame({"area": [50.0, 70.0]})
+        >>> TablePreparation.fit(frame, [Column("area", "number")]).rows()[0].arithmetic
+        '(area - 60) / 10'
+        """
+        if missing not in FILLS:
+            raise UnknownName(_("missing"), missing, FILLS)
+        if max_categories < 1:
+            where = _("max_categories")
+            raise DataError(problem(where, _("at least 1"), str(max_categories)))
+        chosen = [column for column in columns if column.is_feature]
+        if not chosen:
+            got = ", ".join(f"{column.name} ({column.kind})" for column in columns) or _("none")
+            mend = _("say what a column is with its kind, number or category")
+            raise DataError(problem(_("columns"), _("at least one column to learn from"), got, mend))
+        if not len(frame):
+            raise DataError(problem(_("training rows"), _("at least one row"), _("none")))
+        return cls(
+            tuple(
+                TREATMENTS[column.kind].fit(frame[column.name], column, standardise, missing, max_categories)
+                for column in chosen
+            )
+        )
+
+    @property
+    def input_shape(self) -> tuple[int]:
+        """The shape of one example for the network: (features,)."""
+        return (len(self.feature_names),)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What each input of the network holds."""
+        return tuple(name for treatment in self.treatments for name in treatment.features)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns a table must have."""
+        return tuple(treatment.column for treatment in self.treatments)
+
+    def transform(self, frame: pl.DataFrame) -> Float32[np.ndarray, "rows features"]:
+        """The numbers the network takes; columns may come in any order, others besides, and cells as text.
+
+        Raises  DataError  for every column that is missing and every cell that cannot be read
+        """
+        self._check_columns(frame)
+        out = np.empty((len(frame), *self.input_shape), dtype=np.float32)
+        for start in range(0, len(frame), BLOCK_ROWS):
+            block, first = frame[start : start + BLOCK_ROWS], 0
+            for treatment in self.treatments:
+                series, last = block[treatment.column], first + len(treatment.features)
+                read = treatment.read(series)
+                if read.null_count() > series.null_count() and treatment.unreadable(series, read).any():
+                    raise DataError(*self._cell_problems(frame))
+                treatment.write(read, out[start : start + BLOCK_ROWS, first:last])
+                first = last
+        return out
+
+    def notes(self, frame: pl.DataFrame) -> list[Note]:
+        """What a user should know of rows to predict: missing values, categories and numbers never seen in training."""
+        self._check_columns(frame)
+        notes: list[Note] = []
+        for treatment in self.treatments:
+            notes += treatment.notes(frame[treatment.column])
+        return notes
+
+    def rows(self) -> list[PreparationRow]:
+        """Layer 0 as a table: what is done to each column."""
+        return [
+            PreparationRow(
+                treatment.column, treatment.kind, treatment.sentence(), treatment.arithmetic(), treatment.features
+            )
+            for treatment in self.treatments
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it; numbers come back bit for bit."""
+        columns = [{"kind": treatment.kind, **asdict(treatment)} for treatment in self.treatments]
+        return {"kind": "table", "columns": columns}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TablePreparation:
+        """The preparation `to_dict` wrote down."""
+        return cls(
+            tuple(
+                TREATMENTS[row["kind"]].from_dict({key: row[key] for key in row if key != "kind"})
+                for row in data["columns"]
+            )
+        )
+
+    def _check_columns(self, frame: pl.DataFrame) -> None:
+        lacking = [name for name in self.column_names if name not in frame.columns]
+        if lacking:
+            others = [name for name in frame.columns if name not in self.column_names]
+            raise DataError(
+                *(
+                    problem(
+                        _("column {name}").format(name=name),
+                        _("a column of that name, as in training"),
+                        _("none"),
+                        did_you_mean(name, others) if others else "",
+                    )
+                    for name in lacking
+                )
+            )
+
+    def _cell_problems(self, frame: pl.DataFrame) -> list[str]:
+        problems = []
+        for treatment in self.treatments:
+            series = frame[treatment.column]
+            wrong = treatment.unreadable(series, treatment.read(series))
+            if wrong.any():
+                where = _("column {name}").format(name=treatment.column)
+                problems.append(problem(where, treatment.expected(), values.cells(series, wrong)))
+        return problems
+
+
+@dataclass(frozen=True)
+class TargetPreparation:
+    """The target as a network learns it, and the way back.
+
+    labels  the classes as words, in natural order; the second of two is the one a single output stands for
+    scale   of a regression target: the network learns (value - mean) / sd
+    """
+
+    task: Task
+    name: str
+    labels: tuple[str, ...] = ()
+    scale: Scale = field(default_factory=Scale)
+
+    @classmethod
+    def fit(cls, series: pl.Series, task: Task, name: str, scale: bool = True) -> TargetPreparation:
+        """The preparation that these targets, those of the training rows, call for.
+
+        Raises  DataError  when they hold no number, one class, or more than two for a binary task
+        """
+        where = _("target {name}").format(name=name)
+        if task == "regression":
+            known = _numbers_or_error(series, where).drop_nulls().to_numpy()
+            if not len(known):
+                raise DataError(problem(where, _("numbers"), _("none")))
+            return cls(task, name, (), Scale.of(known) if scale else Scale())
+        labels = tuple(sorted(values.words(series).drop_nulls().unique().to_list(), key=values.natural_key))
+        if len(labels) < 2 or (task == "binary" and len(labels) > 2):
+            expected = _("two classes") if task == "binary" else _("at least two classes")
+            raise DataError(problem(where, expected, ", ".join(labels[:10]) or _("none")))
+        return cls(task, name, labels)
+
+    @property
+    def n_outputs(self) -> int:
+        """Units of the last layer: one for a number or for two classes, else one for each class."""
+        return len(self.labels) if self.task == "multiclass" else 1
+
+    def encode(self, series: pl.Series) -> np.ndarray:
+        """What the network should give: float32 (rows, 1), or for several classes their int64 numbers (rows,).
+
+        Raises  DataError  for a missing target and for a class that training did not know
+        """
+        where = _("target {name}").format(name=self.name)
+        if self.task == "regression":
+            known = _numbers_or_error(series, where)
+            if known.null_count():
+                raise DataError(problem(where, _("a number in each row"), values.cells(series, known.is_null())))
+            return self.scale.applied(known.to_numpy()).astype(np.float32)[:, None]
+        words = values.words(series, self.labels)
+        places = {label: i for i, label in enumerate(self.labels)}
+        codes = words.replace_strict(list(places), list(places.values()), default=None, return_dtype=pl.Int64)
+        if codes.null_count():
+            got = values.cells(series, codes.is_null())
+            expected = _("one of the classes {labels}").format(labels=", ".join(self.labels[:20]))
+            raise DataError(problem(where, expected, got))
+        numbers = codes.to_numpy()
+        return numbers if self.task == "multiclass" else numbers.astype(np.float32)[:, None]
+
+    def truth(self, series: pl.Series) -> Shaped[np.ndarray, " rows"]:
+        """What the metrics compare with: float64 values in the target's unit, or int64 class numbers; (rows,)."""
+        if self.task == "regression":
+            return values.numbers(series).to_numpy().astype(np.float64)
+        return self.encode(series).reshape(-1).astype(np.int64)
+
+    def decode(self, outputs: np.ndarray, activated: bool = False) -> np.ndarray:
+        """Outputs of the network as people read them: numbers in the target's unit (rows,), or probabilities
+        (rows, classes), one column for each label.
+
+        activated  the network itself ends in a sigmoid or softmax: its outputs are probabilities already
+        """
+        scores = np.asarray(outputs, dtype=np.float64)
+        if self.task == "regression":
+            return scores[:, 0] * self.scale.sd + self.scale.mean
+        if self.task == "binary":
+            second = scores[:, 0] if activated else np.exp(-np.logaddexp(0.0, -scores[:, 0]))
+            first = 1 - second if activated else np.exp(-np.logaddexp(0.0, scores[:, 0]))
+            return np.stack([first, second], axis=1)
+        if activated:
+            return scores
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares: np.ndarray = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return shares
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it; numbers come back bit for bit."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TargetPreparation:
+        """The preparation `to_dict` wrote down."""
+        return cls(data["task"], data["name"], tuple(data["labels"]), Scale(**data["scale"]))
+
+
+def _numbers_or_error(series: pl.Series, where: str) -> pl.Series:
+    known = values.numbers(series)
+    wrong = values.unreadable(series, known)
+    if wrong.any():
+        mend = _("correct these {n} cells or leave them empty").format(n=format_count(int(wrong.sum())))
+        raise DataError(problem(where, _("numbers"), values.cells(series, wrong), mend))
+    return known

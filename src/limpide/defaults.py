@@ -1,0 +1,140 @@
+"""What is chosen where the user chose nothing, and why.
+
+Each rule is a function of the data's facts that gives a value and a sentence; `benchmarks/LOG.md` keeps the
+measurements behind the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from limpide.arrays import Shape, show_shape
+from limpide.history import Inference
+from limpide.i18n import _, format_count, format_number
+from limpide.nn.grammar import complete_network
+from limpide.nn.layers import Activation
+from limpide.nn.network import Network
+from limpide.nn.optimizers import OPTIMIZERS
+from limpide.recipe import Recipe
+
+TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.15
+MOST_UPDATES = 30_000
+"""Updates after which a default training has had its chance; early stopping nearly always comes first."""
+
+CONVOLUTION_SIDE = 12
+"""Images at least this high and wide get convolutions."""
+
+CONVOLUTION_WORK = 4e10
+"""Multiply-adds of one epoch above which convolutions are too slow to be a default on this engine."""
+
+
+class Choices:
+    """A recipe being completed: what is set already stays, what is not gets a value and a reason."""
+
+    def __init__(self, recipe: Recipe, suggested: Mapping[str, Any], name: str) -> None:
+        self.recipe = recipe
+        self.suggested = suggested
+        self.name = name
+        self.made: list[Inference] = []
+
+    def settle(self, key: str, value: Any, why: str) -> Any:
+        """The value of a dotted key: the user's, else the data set's own, else this one."""
+        given = self.recipe.value(key)
+        if given is not None:
+            return given
+        if key in self.suggested:
+            value, why = self.suggested[key], _("the data set {name} asks for it").format(name=self.name)
+        self.record(key, value, why)
+        return value
+
+    def record(self, key: str, value: Any, why: str) -> None:
+        """Write a value into the recipe, and say why."""
+        self.recipe = self.recipe.with_values({key: value})
+        shown = format_number(value) if isinstance(value, float) else str(value)
+        self.made.append(Inference(key, shown, why))
+
+
+def settle_split(choices: Choices, task: str) -> None:
+    """How rows are dealt out."""
+    if task == "regression":
+        method, why = "random", _("rows are taken to be independent of one another; name a column if they are not")
+    else:
+        method, why = "stratified", _("each class keeps its share in every part")
+    choices.settle("split.method", method, why)
+    choices.settle("split.test", TEST_SHARE, _("the usual share for a final exam taken once"))
+    test = choices.recipe.split.test or 0.0
+    if choices.suggested.get("split.method") == "ordered" and choices.recipe.split.method == "ordered":
+        share = VALIDATION_SHARE * (1 - test)
+        choices.settle("split.validation", round(share, 4), _("taken from the rows that are not the test set"))
+    choices.settle("split.validation", VALIDATION_SHARE, _("enough rows to see when to stop"))
+
+
+def settle_network(choices: Choices, input_shape: Shape, n_outputs: int, n_train: int) -> Network:
+    """The layers and how their weights are born."""
+    text, why = _layers(input_shape, n_outputs, n_train)
+    text = choices.settle("network.layers", text, why)
+    initializer = choices.recipe.network.initializer or "pytorch"
+    network = complete_network(text, input_shape, n_outputs, initializer)
+    rectified = any(isinstance(layer, Activation) and layer.row.slope is not None for layer in network.layers)
+    rectified = rectified or any(getattr(layer, "function", "") in ("relu", "gelu", "silu") for layer in network.layers)
+    if rectified:
+        best, why = "he", _("it keeps the size of signals through layers that cut the negative half")
+    else:
+        best, why = "xavier", _("it keeps the size of signals and of gradients through the layers")
+    initializer = choices.settle("network.initializer", best, why)
+    return complete_network(text, input_shape, n_outputs, initializer)
+
+
+def _layers(input_shape: Shape, n_outputs: int, n_train: int) -> tuple[str, str]:
+    if len(input_shape) == 1:
+        return "64 relu, 32 relu", _("two hidden layers learn most tables; more seldom help")
+    side = min(input_shape[1:])
+    convolutions = "conv 16 3x3 pad 1 relu, maxpool 2, conv 32 3x3 pad 1 relu, maxpool 2, flatten, 64 relu"
+    if side >= CONVOLUTION_SIDE:
+        table = complete_network(convolutions, input_shape, n_outputs).table()
+        work = 3 * n_train * sum(row.multiply_adds for row in table)
+        if work <= CONVOLUTION_WORK:
+            return convolutions, _("images of {size}: small patterns that may stand anywhere").format(
+                size=show_shape(input_shape)
+            )
+        return "128 relu, 64 relu", _("convolutions would take minutes per epoch on {n} images").format(
+            n=format_count(n_train)
+        )
+    return "128 relu, 64 relu", _("images of {size} are small enough to be seen whole").format(
+        size=show_shape(input_shape)
+    )
+
+
+def settle_training(choices: Choices, network: Network, task: str, n_train: int) -> None:
+    """Loss, optimizer and its rate, batch, epochs, patience."""
+    settle = choices.settle
+    probable = getattr(network.layers[-1], "function", "") in ("sigmoid", "softmax")
+    losses = {
+        ("regression", False): ("mse", _("the usual loss for a number")),
+        ("binary", False): ("binary_cross_entropy_with_logits", _("two classes, from a raw score")),
+        ("multiclass", False): ("cross_entropy", _("several classes, from raw scores")),
+        ("regression", True): ("mse", _("the usual loss for a number")),
+        ("binary", True): ("binary_cross_entropy", _("two classes, from the probability of the sigmoid")),
+        ("multiclass", True): ("categorical_cross_entropy", _("several classes, from the softmax's probabilities")),
+    }
+    settle("training.loss", *losses[task, probable])
+    name = settle("optimizer.name", "adam", _("it needs the least tuning of its rate"))
+    if choices.recipe.optimizer.rate is None:
+        family = "momentum" if name == "nesterov" else name
+        if family in OPTIMIZERS:
+            default = OPTIMIZERS[family].__dataclass_fields__["rate"].default
+            settle("optimizer.rate", default, _("the usual rate of {name}").format(name=name))
+    batch = settle("training.batch_size", _batch_size(n_train), _("small for few rows, larger for many"))
+    updates = ceil(n_train / batch)
+    epochs = min(500, max(20, ceil(MOST_UPDATES / updates)))
+    why = _("at most; about {n} updates, early stopping usually comes first").format(n=format_count(epochs * updates))
+    epochs = settle("training.epochs", epochs, why)
+    patience = min(50, max(8, round(epochs / 10)))
+    settle("training.patience", patience, _("epochs without a better validation loss"))
+
+
+def _batch_size(n_train: int) -> int:
+    return next((size for limit, size in ((5_000, 32), (20_000, 64), (100_000, 128)) if n_train < limit), 256)

@@ -1,0 +1,356 @@
+"""A recipe: everything needed to redo a run, as data and as TOML.
+
+What a recipe leaves out is inferred from the data and written into the run's own recipe, which leaves nothing out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from limpide.errors import RecipeError, did_you_mean, problem
+from limpide.i18n import N_, _
+from limpide.nn.optimizers import Optimizer, make_optimizer
+
+FORMAT: Literal[1] = 1
+"""The version of the recipe's own form, written as `limpide = 1`."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """What to learn from."""
+
+    source: str = Field(description=N_("a built-in name, a file, a folder"))
+    target: str | None = Field(default=None, description=N_("the column to predict"))
+    task: Literal["regression", "binary", "multiclass"] | None = Field(
+        default=None, description=N_("the kind of target")
+    )
+    kinds: dict[str, str] = Field(default={}, description=N_("columns whose kind is given, not guessed"))
+    drop: list[str] = Field(default=[], description=N_("columns left out"))
+    options: dict[str, str | int | float | bool] = Field(
+        default={}, description=N_("options of a built-in or a reader")
+    )
+
+
+class SplitSection(_Section):
+    """Which rows train, validate and test."""
+
+    method: Literal["random", "stratified", "group", "time", "ordered"] | None = Field(
+        default=None, description=N_("how rows are dealt out")
+    )
+    validation: float | None = Field(
+        default=None, gt=0, lt=1, description=N_("share of all rows that stops the training")
+    )
+    test: float | None = Field(default=None, gt=0, lt=1, description=N_("share of all rows kept for the final exam"))
+    column: str | None = Field(default=None, description=N_("column of the groups or of the time"))
+
+
+class PreparationSection(_Section):
+    """Layer 0: how raw values become numbers; fitted on the training rows only."""
+
+    standardise: bool = Field(default=True, description=N_("inputs to mean 0 and standard deviation 1"))
+    missing: Literal["median", "mean"] = Field(default="median", description=N_("what fills a missing number"))
+    max_categories: int = Field(
+        default=50, ge=1, le=10_000, description=N_("categories kept per column, the rest as one")
+    )
+    scale_target: bool = Field(default=True, description=N_("regression target to mean 0 and standard deviation 1"))
+    image_size: list[int] | None = Field(default=None, description=N_("rows and columns every image is brought to"))
+
+
+class NetworkSection(_Section):
+    """The layers."""
+
+    layers: str | None = Field(default=None, description=N_("hidden layers, or the whole network"))
+    initializer: str | None = Field(default=None, description=N_("how weights are born"))
+
+
+class OptimizerSection(_Section):
+    """How a gradient becomes an update."""
+
+    name: str | None = Field(default=None, description=N_("sgd, momentum, nesterov, rmsprop, adam or adamw"))
+    rate: float | None = Field(default=None, gt=0, description=N_("learning rate"))
+    weight_decay: float | None = Field(default=None, ge=0, description=N_("pull of every weight towards zero"))
+    clip_norm: float | None = Field(default=None, gt=0, description=N_("largest norm of a gradient"))
+    options: dict[str, float | bool] = Field(
+        default={}, description=N_("the optimizer's own numbers, such as momentum")
+    )
+    schedule: str = Field(default="constant", description=N_("constant, step, cosine or one_cycle"))
+    schedule_options: dict[str, float] = Field(default={}, description=N_("warm_up, every, factor"))
+
+    def build(self) -> Optimizer:
+        """The optimizer, with the defaults of its own class for what is left out."""
+        given = {k: v for k in ("rate", "weight_decay", "clip_norm") if (v := getattr(self, k)) is not None}
+        schedule = {"name": self.schedule, **self.schedule_options}
+        return make_optimizer(self.name or "adam", **given, **self.options, schedule=schedule)
+
+
+class TrainingSection(_Section):
+    """How long, and when to stop."""
+
+    loss: str | None = Field(default=None, description=N_("what training lowers"))
+    epochs: int | None = Field(
+        default=None, ge=1, le=10_000_000, description=N_("passes over the training rows, at most")
+    )
+    batch_size: int | None = Field(default=None, ge=1, le=10_000_000, description=N_("rows per update"))
+    patience: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000_000,
+        description=N_("epochs without a better validation loss before stopping; 0: never"),
+    )
+
+
+class Recipe(_Section):
+    """Everything needed to redo a run.
+
+    >>> recipe = Recipe.from_options("iris", epochs=3)
+    >>> recipe.training.epochs, recipe.data.source
+    (3, 'iris')
+    """
+
+    limpide: Literal[1] = FORMAT
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description=N_("root of every random number"))
+    engine: str = Field(default="auto", description=N_("what computes: auto or numpy"))
+    precision: Literal["float32", "float64"] = Field(default="float32", description=N_("the type of every number"))
+    data: DataSection
+    split: SplitSection = SplitSection()
+    preparation: PreparationSection = PreparationSection()
+    network: NetworkSection = NetworkSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    training: TrainingSection = TrainingSection()
+
+    @classmethod
+    def from_options(cls, source: str, **options: Any) -> Self:
+        """The recipe of a source and flat options, such as `epochs=10, network="64 relu"`; None is "not said".
+
+        Raises  RecipeError with every problem
+        """
+        return cls.from_dict({"data": {"source": source}}).replace(**options)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "") -> Self:
+        """The recipe of nested mappings.
+
+        Raises  RecipeError with every problem, each by its dotted key
+        """
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise RecipeError(*_problems(cls, error, where)) from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """The recipe of a TOML file; a relative source in it is relative to the file.
+
+        Raises  RecipeError: not there, not TOML, or every key that does not fit
+        """
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise RecipeError(problem(str(path), _("a recipe"), _("no file"))) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(problem(str(path), _("a recipe in TOML"), str(error))) from None
+        recipe = cls.from_dict(data, f"{path.name}, ")
+        beside = path.parent / recipe.data.source
+        if beside.exists() and not Path(recipe.data.source).is_absolute():
+            return recipe.with_values({"data.source": str(beside)})
+        return recipe
+
+    def replace(self, **options: Any) -> Self:
+        """The same recipe with flat options changed; None leaves an option as it is.
+
+        Raises  RecipeError: an unknown option, or a value that does not fit
+        """
+        unknown = [name for name in options if name not in OPTIONS]
+        if unknown:
+            raise RecipeError(
+                *(_('unknown option "{name}"; {mend}').format(name=n, mend=did_you_mean(n, OPTIONS)) for n in unknown)
+            )
+        return self.with_values({OPTIONS[name]: value for name, value in options.items() if value is not None})
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """The same recipe with dotted keys changed, such as {"training.epochs": 10}."""
+        data = self.model_dump()
+        for key, value in values.items():
+            *sections, field = key.split(".")
+            inner = data
+            for section in sections:
+                inner = inner[section]
+            inner[field] = value
+        return self.from_dict(data)
+
+    def value(self, key: str) -> Any:
+        """The value of a dotted key."""
+        found: Any = self
+        for part in key.split("."):
+            found = getattr(found, part)
+        return found
+
+    def check(self) -> None:
+        """RecipeError with every name and number that can be judged before the data is read."""
+        from limpide.nn.initializers import parse_initializer
+        from limpide.nn.losses import LOSSES
+
+        problems: list[str] = []
+        checks = [
+            (self.optimizer.build, ()),
+            (LOSSES.__getitem__, (self.training.loss,) if self.training.loss else None),
+            (parse_initializer, (self.network.initializer,) if self.network.initializer else None),
+        ]
+        for check, arguments in checks:
+            if arguments is None:
+                continue
+            try:
+                check(*arguments)  # type: ignore[operator]
+            except ValueError as error:
+                problems += getattr(error, "problems", (str(error),))
+        size = self.preparation.image_size
+        if size is not None and (len(size) != 2 or not all(1 <= side <= 4096 for side in size)):
+            problems.append(problem("preparation.image_size", _("rows and columns from 1 to 4096"), repr(size)))
+        if (self.split.validation or 0) + (self.split.test or 0) >= 1:
+            problems.append(
+                problem(
+                    "split",
+                    _("validation and test together below 1"),
+                    repr((self.split.validation or 0) + (self.split.test or 0)),
+                    _("leave rows to train on"),
+                )
+            )
+        if self.split.method in ("group", "time") and self.split.column is None:
+            problems.append(
+                problem("split.column", _("the column of the groups or of the time"), _("nothing"), _("name it"))
+            )
+        if problems:
+            raise RecipeError(*problems)
+
+    def hash(self) -> str:
+        """What tells recipes apart: the SHA-256 of the values, in a form that does not depend on their order."""
+        text = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_toml(self, comments: Mapping[str, str] | None = None) -> str:
+        """TOML that `read` gives back as this recipe; values left to be inferred stand as comments.
+
+        comments  dotted key -> why it has its value; others show what the key is
+        """
+        import tomlkit
+
+        comments = comments or {}
+        document = tomlkit.document()
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if not isinstance(value, _Section):
+                item = tomlkit.item(value)
+                if field.description:
+                    item.comment(comments.get(name, _(field.description)))
+                document.add(name, item)
+                continue
+            table = tomlkit.table()
+            for key, inner in type(value).model_fields.items():
+                held = getattr(value, key)
+                note = comments.get(f"{name}.{key}", _(inner.description or ""))
+                if held is None:
+                    table.add(tomlkit.comment(f"{key} = ...  # {note}"))
+                elif held != {} and held != []:
+                    item = tomlkit.item(held) if not isinstance(held, dict) else _inline(held)
+                    item.comment(" ".join(note.split()))
+                    table.add(key, item)
+            document.add(tomlkit.nl())
+            document.add(name, table)
+        return tomlkit.dumps(document)
+
+
+def _inline(values: Mapping[str, Any]) -> Any:
+    import tomlkit
+
+    table = tomlkit.inline_table()
+    table.update(values)
+    return table
+
+
+def _options() -> Iterator[tuple[str, str]]:
+    """The flat name of every key: its own, but for a few that read better."""
+    better = {
+        "network.layers": "network",
+        "optimizer.name": "optimizer",
+        "split.method": "split",
+        "split.column": "split_column",
+        "data.options": "data_options",
+        "optimizer.options": "optimizer_options",
+    }
+    for name, field in Recipe.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            for key in section.model_fields:
+                yield better.get(f"{name}.{key}", key), f"{name}.{key}"
+        elif name != "limpide":
+            yield name, name
+
+
+OPTIONS: dict[str, str] = dict(_options())
+"""Flat option -> dotted key of the recipe: what `limpide.train` takes by name."""
+
+
+def _problems(cls: type[BaseModel], error: ValidationError, where: str) -> Iterator[str]:
+    """Each problem pydantic found, in our words and the user's language."""
+    for found in error.errors(include_url=False):
+        path = ".".join(str(part) for part in found["loc"])
+        given = repr(found["input"])
+        given = given if len(given) < 60 else given[:57] + "..."
+        kind, context = found["type"], found.get("ctx", {})
+        if kind == "extra_forbidden":
+            known = _known_keys(cls, found["loc"][:-1])
+            yield _('{where}unknown key "{key}"; {mend}').format(
+                where=where, key=path, mend=did_you_mean(str(found["loc"][-1]), known)
+            )
+        elif kind == "missing":
+            yield _('{where}the key "{key}" is missing').format(where=where, key=path)
+        elif kind == "literal_error":
+            yield problem(f"{where}{path}", _("one of {names}").format(names=context["expected"]), given)
+        else:
+            yield problem(f"{where}{path}", _expected(kind, context, found["msg"]), given)
+
+
+def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
+    """What a value should have been, by pydantic's code."""
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    if kind in bounds:
+        words = {
+            "gt": _("a number above {bound}"),
+            "ge": _("a number of at least {bound}"),
+            "lt": _("a number below {bound}"),
+            "le": _("a number of at most {bound}"),
+        }
+        return words[bounds[kind]].format(bound=context[bounds[kind]])
+    types = {
+        "int_type": _("a whole number"),
+        "int_from_float": _("a whole number"),
+        "float_type": _("a number"),
+        "finite_number": _("a finite number"),
+        "string_type": _("a text"),
+        "bool_type": _("true or false"),
+        "list_type": _("a list"),
+        "dict_type": _("a table of keys and values"),
+        "model_type": _("a section"),
+    }
+    return types.get(kind, message)
+
+
+def _known_keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The keys of the section at this path."""
+    for part in path:
+        annotation = cls.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        cls = annotation
+    return list(cls.model_fields)

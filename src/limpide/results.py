@@ -1,0 +1,143 @@
+"""What is made of a training once it is over: measures, baselines, the worst predictions, gathered in a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import limpide
+from limpide.arrays import Tree
+from limpide.baselines import fit_baselines, verdict
+from limpide.data.columns import describe
+from limpide.data.dataset import Note
+from limpide.data.images import to_png_base64
+from limpide.engines.base import engine_versions, get_engine
+from limpide.evaluation import Evaluation, evaluate
+from limpide.history import Epoch, Example, Stop
+from limpide.i18n import format_number
+from limpide.job import Job
+from limpide.runs import Run, ends_in_probability
+
+N_EXAMPLES = 12
+"""How many of the worst predictions a run keeps to show."""
+
+
+def conclude(job: Job, stop: Stop, history: list[Epoch], weights: Tree, seconds: float, baselines: bool) -> Run:
+    """Measure every part with the weights kept, fit the baselines, gather the rest."""
+    recipe, target, parts = job.recipe, job.target, job.parts
+    weights = {name: array.astype(recipe.precision) for name, array in weights.items()}
+    engine = get_engine(job.engine.name)
+    outputs = {}
+    for name, rows in parts.items():
+        raw = engine.forward(job.network, weights, rows.x.astype(recipe.precision, copy=False))
+        outputs[name] = target.decode(raw, ends_in_probability(job.network))
+    evaluations: dict[str, Evaluation] = {
+        name: evaluate(target.task, rows.truth, outputs[name], target.labels, name == "test", recipe.seed)
+        for name, rows in parts.items()
+    }
+    compared: dict[str, Evaluation] = {}
+    notes = list(job.notes)
+    if baselines:
+        train, test = parts["train"], parts["test"]
+        found, cuts = fit_baselines(target.task, train.x, train.truth, test.x, recipe.seed, len(target.labels))
+        notes += [Note("info", "baselines", text) for text in cuts]
+        for name, guesses in found.items():
+            compared[name] = evaluate(target.task, test.truth, guesses, target.labels, True, recipe.seed)
+    return Run(
+        recipe=recipe,
+        network=job.network,
+        weights=weights,
+        preparation=job.preparation,
+        target=target,
+        engine=job.engine.name,
+        engine_why=job.engine.why,
+        history=history,
+        stop=stop,
+        seconds=seconds,
+        evaluations=evaluations,
+        baselines=compared,
+        verdict=verdict(target.task, evaluations["test"], compared),
+        inferences=job.inferences,
+        notes=notes,
+        environment=_environment(),
+        split_sizes={name: len(rows.x) for name, rows in parts.items()},
+        columns=[] if job.dataset.is_image else describe(job.dataset),
+        image_samples=_samples(job) if job.dataset.is_image else [],
+        class_counts=_class_counts(job),
+        test_rows=np.asarray(job.split.test),
+        test_truth=parts["test"].truth,
+        test_outputs=outputs["test"],
+        examples=_worst(job, outputs["test"]),
+        dataset_name=job.dataset.name,
+        dataset_sha256=job.dataset.sha256,
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "limpide": limpide.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        **engine_versions(),
+    }
+
+
+def _class_counts(job: Job) -> dict[str, int]:
+    if job.target.task == "regression":
+        return {}
+    truth = np.concatenate([rows.truth for rows in job.parts.values()]).astype(np.int64)
+    counts = np.bincount(truth, minlength=len(job.target.labels))
+    return {label: int(n) for label, n in zip(job.target.labels, counts, strict=True)}
+
+
+def _samples(job: Job) -> list[tuple[str, str]]:
+    """One training image of each class, of at most 20."""
+    truth = job.parts["train"].truth
+    samples = []
+    for i, label in enumerate(job.target.labels[:20]):
+        found = np.flatnonzero(truth == i)
+        if len(found):
+            samples.append((label, to_png_base64(np.asarray(job.dataset.inputs[int(job.split.train[found[0]])]))))
+    return samples
+
+
+def _worst(job: Job, outputs: np.ndarray) -> list[Example]:
+    """The test rows that the network gets most wrong: the largest errors, or the truths given the least chance."""
+    truth, labels = job.parts["test"].truth, job.target.labels
+    if job.target.task == "regression":
+        errors = np.asarray(outputs - truth, np.float64)
+        order = np.argsort(-np.abs(errors), kind="stable")[:N_EXAMPLES]
+    else:
+        errors = 1 - outputs[np.arange(len(truth)), truth.astype(np.int64)]
+        wrong = outputs.argmax(1) != truth
+        order = np.flatnonzero(wrong)[np.argsort(-errors[wrong], kind="stable")][:N_EXAMPLES]
+    examples = []
+    for i in order:
+        row = int(job.split.test[i])
+        if job.target.task == "regression":
+            shown = (format_number(float(truth[i])), format_number(float(outputs[i])))
+            confidence = None
+        else:
+            best = int(outputs[i].argmax())
+            shown, confidence = (labels[int(truth[i])], labels[best]), float(outputs[i, best])
+        inputs = job.dataset.inputs
+        if isinstance(inputs, np.ndarray):
+            values, png = {}, to_png_base64(inputs[row])
+        else:
+            values, png = _shown_values(inputs.row(row, named=True), job.dataset.input_names), ""
+        examples.append(Example(row, *shown, float(errors[i]), confidence, values, png))
+    return examples
+
+
+def _shown_values(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """The raw values of a row's features, as text."""
+    shown = {name: row[name] for name in names}
+    return {
+        name: format_number(value) if isinstance(value, float) else ("" if value is None else str(value))
+        for name, value in shown.items()
+    }

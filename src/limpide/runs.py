@@ -1,0 +1,417 @@
+"""A run: what a training left, in memory and as a folder that anyone can open.
+
+recipe.toml         redoes the run
+model.safetensors   weights, and as JSON the network, the preparation and the target
+history.jsonl       one line for each epoch
+metrics.json        measures, baselines, what was inferred, why it stopped
+test.safetensors    the test rows with their truth and their outputs
+report.html         all of it to read
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from limpide.arrays import Tree
+from limpide.checkpoint import read_arrays, write_arrays, write_bytes
+from limpide.data.columns import ColumnSummary
+from limpide.data.dataset import Dataset, Note
+from limpide.data.images import ImagePreparation
+from limpide.data.preparation import TablePreparation, TargetPreparation
+from limpide.data.sources import open_source
+from limpide.engines.base import get_engine
+from limpide.errors import DataError, RunError, did_you_mean, problem
+from limpide.evaluation import MAIN_METRIC, Evaluation, evaluate, format_metric
+from limpide.history import Epoch, Example, Inference, Stop
+from limpide.i18n import _
+from limpide.nn.network import Network
+from limpide.recipe import Recipe
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from limpide.figures import Figures
+
+FORMAT = 1
+"""The version of the run folder, written into its files."""
+
+
+@dataclass(eq=False)
+class Run:
+    """A trained network with everything known of it.
+
+    weights       by full name, such as "0.dense.W"; those of the best epoch
+    test_rows     which rows of the data are the test set, in the order of test_truth and test_outputs
+    test_truth    values in the target's unit, or class numbers
+    test_outputs  predictions in the target's unit, or probabilities (rows, classes)
+    """
+
+    recipe: Recipe
+    network: Network
+    weights: Tree
+    preparation: TablePreparation | ImagePreparation
+    target: TargetPreparation
+    engine: str
+    engine_why: str
+    history: list[Epoch]
+    stop: Stop
+    seconds: float
+    evaluations: dict[str, Evaluation]
+    baselines: dict[str, Evaluation]
+    verdict: str
+    inferences: list[Inference]
+    notes: list[Note]
+    environment: dict[str, str]
+    split_sizes: dict[str, int]
+    columns: list[ColumnSummary]
+    image_samples: list[tuple[str, str]]
+    class_counts: dict[str, int]
+    test_rows: np.ndarray
+    test_truth: np.ndarray
+    test_outputs: np.ndarray
+    examples: list[Example]
+    dataset_name: str
+    dataset_sha256: str = ""
+    path: Path | None = field(default=None)
+
+    @property
+    def task(self) -> str:
+        """ "regression", "binary" or "multiclass"."""
+        return self.target.task
+
+    @property
+    def test(self) -> Evaluation:
+        """The measures on the test set, taken once."""
+        return self.evaluations["test"]
+
+    @property
+    def figures(self) -> Figures:
+        """The figures of this run: `run.figures.loss()`."""
+        from limpide.figures import Figures
+
+        return Figures(self)
+
+    def predict(self, source: Any) -> pl.DataFrame:
+        """Predictions for a file, a folder, a frame or a list of mappings, a row each.
+
+        Returns  regression: a column `prediction` in the target's unit; classes: `prediction`, `confidence`, and
+                 `P(label)` for each label
+        Raises   DataError when the data lacks a column, or holds what cannot be read as a number
+        """
+        return self.predictions(self.read(source).inputs)
+
+    def read(self, source: Any) -> Dataset:
+        """New data, read the way the training data was; the target may be missing.
+
+        Raises  DataError when it is a table and the training data were images, or the other way round
+        """
+        if isinstance(source, Sequence) and source and isinstance(source[0], Mapping):
+            source = {key: [row.get(key) for row in source] for key in source[0]}
+        # what each column is was settled in training, and so was how images are brought to size
+        options = self.preparation.reading if isinstance(self.preparation, ImagePreparation) else {}
+        target = self.recipe.data.target
+        dataset = open_source(source, target, need_target=False, options=options)
+        if dataset.is_image != isinstance(self.preparation, ImagePreparation):
+            kinds = {True: _("images"), False: _("a table")}
+            raise DataError(problem(dataset.name, kinds[not dataset.is_image], kinds[dataset.is_image]))
+        return dataset
+
+    def predictions(self, inputs: Any) -> pl.DataFrame:
+        """`predict`, for inputs already read."""
+        import polars as pl
+
+        outputs = self.outputs(self.preparation.transform(inputs))
+        if self.task == "regression":
+            return pl.DataFrame({"prediction": outputs})
+        labels = self.target.labels
+        best = outputs.argmax(1)
+        columns: dict[str, Any] = {"prediction": [labels[i] for i in best], "confidence": outputs.max(1)}
+        columns.update({f"P({label})": outputs[:, i] for i, label in enumerate(labels)})
+        return pl.DataFrame(columns)
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """For prepared inputs: predictions in the target's unit, or probabilities (rows, classes)."""
+        x = x.astype(self.recipe.precision, copy=False)
+        raw = get_engine(self.engine).forward(self.network, self.weights, x)
+        return self.target.decode(raw, ends_in_probability(self.network))
+
+    def evaluate(self, source: Any = None) -> Evaluation:
+        """The measures on labelled data; without data, those of the run's own test set.
+
+        Raises  DataError when the data has no target, or a label the network never saw
+        """
+        if source is None:
+            return self.test
+        dataset = self.read(source)
+        if dataset.target is None:
+            raise DataError(
+                problem(
+                    dataset.name,
+                    _('the column "{name}"').format(name=self.target.name),
+                    _("data without it"),
+                    _("use predict for data whose answer is unknown"),
+                )
+            )
+        truth = self.target.truth(dataset.target)
+        return evaluate(self.task, truth, self.predictions_array(dataset.inputs), self.target.labels)
+
+    def predictions_array(self, inputs: Any) -> np.ndarray:
+        """`outputs`, for raw inputs."""
+        return self.outputs(self.preparation.transform(inputs))
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report as one HTML file; into the run folder when no path is given.
+
+        Raises  RunError when the run has no folder and no path is given
+        """
+        from limpide.report import render_report
+
+        if path is None and self.path is None:
+            raise RunError(problem("report", _("a path"), _("a run that is not saved"), _("give one, or save the run")))
+        place = Path(path) if path is not None else Path(self.path or ".") / "report.html"
+        write_bytes(place, render_report(self).encode())
+        return place
+
+    def facts(self) -> dict[str, Any]:
+        """The run's main figures as JSON: what `limpide train --json` prints."""
+        return {
+            "run": str(self.path) if self.path else None,
+            "data": self.dataset_name,
+            "task": self.task,
+            "engine": self.engine,
+            "epochs": len(self.history),
+            "best_epoch": self.stop.best_epoch,
+            "seconds": self.seconds,
+            "stopped": self.stop.reason,
+            "parameters": self.network.n_parameters,
+            "rows": self.split_sizes,
+            "test": _values(self.test),
+            "baselines": {name: _values(evaluation) for name, evaluation in self.baselines.items()},
+            "verdict": self.verdict,
+        }
+
+    def summary(self) -> str:
+        """The run in one line."""
+        main = MAIN_METRIC[self.task]
+        metric = self.test.metrics[main]
+        return _("{name}: {metric} {value} on {n} test rows, {parameters} parameters, {epochs} epochs").format(
+            name=self.dataset_name,
+            metric=main,
+            value=format_metric(main, metric.value),
+            n=self.test.n,
+            parameters=self.network.n_parameters,
+            epochs=len(self.history),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Run {self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        """The verdict, the curves and the layer table, in a notebook."""
+        from html import escape
+
+        curves = self.figures.loss().svg()
+        return f"<p><strong>{escape(self.verdict)}</strong></p>{curves}{self.network._repr_html_()}"
+
+    def save(self, path: str | Path, report: bool = True) -> Path:
+        """Write the run folder: whole, or not at all.
+
+        Raises  RunError when the folder is there and not empty, or cannot be written
+        """
+        folder = Path(path)
+        check_free(folder)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        except OSError as error:
+            raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+        try:
+            self._write(beside, report)
+            # mkdtemp makes folders private: the run is the user's own, with the usual rights
+            umask = os.umask(0)
+            os.umask(umask)
+            beside.chmod(0o777 & ~umask)
+            if folder.exists():
+                folder.rmdir()
+            beside.rename(folder)
+        except OSError as error:
+            raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        self.path = folder
+        return folder
+
+    def _write(self, folder: Path, report: bool) -> None:
+        whys = {inference.what: inference.why for inference in self.inferences}
+        write_bytes(folder / "recipe.toml", self.recipe.to_toml(whys).encode())
+        model = {
+            "format": FORMAT,
+            "network": self.network.to_dict(),
+            "preparation": self.preparation.to_dict(),
+            "target": self.target.to_dict(),
+        }
+        write_arrays(folder / "model.safetensors", self.weights, model)
+        lines = "".join(json.dumps(epoch.to_dict()) + "\n" for epoch in self.history)
+        write_bytes(folder / "history.jsonl", lines.encode())
+        tests = {"rows": self.test_rows, "truth": self.test_truth, "outputs": self.test_outputs}
+        write_arrays(folder / "test.safetensors", tests, {"format": FORMAT})
+        text = json.dumps(self._metrics(), ensure_ascii=False, indent=1, allow_nan=False)
+        write_bytes(folder / "metrics.json", text.encode())
+        if report:
+            self.report(folder / "report.html")
+
+    def _metrics(self) -> dict[str, Any]:
+        """All that is neither arrays, nor history, nor recipe."""
+        return {
+            "format": FORMAT,
+            "recipe_hash": self.recipe.hash(),
+            **{name: getattr(self, name) for name in _PLAIN},
+            "stop": self.stop.to_dict(),
+            "evaluations": {name: evaluation.to_dict() for name, evaluation in self.evaluations.items()},
+            "baselines": {name: evaluation.to_dict() for name, evaluation in self.baselines.items()},
+            **{name: [asdict(row) for row in getattr(self, name)] for name in _LISTS},
+        }
+
+
+_PLAIN = (
+    "dataset_name",
+    "dataset_sha256",
+    "engine",
+    "engine_why",
+    "seconds",
+    "verdict",
+    "environment",
+    "split_sizes",
+    "image_samples",
+    "class_counts",
+)
+_LISTS: dict[str, Any] = {
+    "inferences": Inference,
+    "notes": Note,
+    "columns": ColumnSummary,
+    "examples": Example,
+}
+
+
+def load(path: str | Path) -> Run:
+    """The run of a folder.
+
+    Raises  RunError: no such folder, a file missing or damaged, a newer version
+    """
+    folder = Path(path)
+    _check_is_run(folder)
+    weights, model = read_arrays(folder / "model.safetensors")
+    test, _facts = read_arrays(folder / "test.safetensors")
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        _check_version(folder, metrics["format"], model["format"])
+        lines = (folder / "history.jsonl").read_text("utf-8").splitlines()
+        preparation_class = ImagePreparation if model["preparation"]["kind"] == "image" else TablePreparation
+        plain = {name: metrics[name] for name in _PLAIN} | {"image_samples": list(map(tuple, metrics["image_samples"]))}
+        records = {name: [cls(**_tuples(row)) for row in metrics[name]] for name, cls in _LISTS.items()}
+        return Run(
+            recipe=Recipe.read(folder / "recipe.toml"),
+            network=Network.from_dict(model["network"]),
+            weights=weights,
+            preparation=preparation_class.from_dict(model["preparation"]),
+            target=TargetPreparation.from_dict(model["target"]),
+            history=[Epoch(**json.loads(line)) for line in lines],
+            stop=Stop(**metrics["stop"]),
+            evaluations={name: Evaluation.from_dict(e) for name, e in metrics["evaluations"].items()},
+            baselines={name: Evaluation.from_dict(e) for name, e in metrics["baselines"].items()},
+            test_rows=test["rows"],
+            test_truth=test["truth"],
+            test_outputs=test["outputs"],
+            path=folder,
+            **(plain | records),
+        )
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RunError(
+            problem(str(folder), _("a whole run folder"), repr(error), _("take a copy that is not damaged"))
+        ) from None
+
+
+def list_runs(folder: str | Path = "runs") -> list[Run]:
+    """Every run in a folder, the newest last; what is not a run is passed over."""
+    runs = []
+    places = [place for place in Path(folder).glob("*") if (place / "metrics.json").is_file()]
+    for place in sorted(places, key=lambda p: (p.stat().st_mtime, p.name)):
+        try:
+            runs.append(load(place))
+        except RunError:
+            continue
+    return runs
+
+
+def free_folder(name: str, parent: str | Path = "runs") -> Path:
+    """The first of `runs/NAME-001`, `runs/NAME-002`, ... that is not there."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).stem).strip("-") or "run"
+    number = 1
+    while (folder := Path(parent) / f"{plain}-{number:03d}").exists():
+        number += 1
+    return folder
+
+
+def check_free(folder: Path) -> None:
+    """RunError when the folder holds something already: a run is never overwritten."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            problem(str(folder), _("a new or empty folder"), _("one that is in use"), _("name another with --out"))
+        )
+
+
+def ends_in_probability(network: Network) -> bool:
+    """Whether the network itself puts out probabilities, with sigmoid or softmax as its last layer."""
+    return getattr(network.layers[-1], "function", "") in ("sigmoid", "softmax")
+
+
+def _values(evaluation: Evaluation) -> dict[str, float | None]:
+    return {name: metric.value for name, metric in evaluation.metrics.items()}
+
+
+def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only; the records hold tuples."""
+    return {key: tuple(map(_deep_tuple, v)) if isinstance(v, list) else v for key, v in row.items()}
+
+
+def _deep_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_is_run(folder: Path) -> None:
+    if (folder / "metrics.json").is_file():
+        return
+    where = str(folder)
+    if not folder.exists():
+        siblings = [str(p.parent) for p in folder.parent.glob("*/metrics.json")]
+        raise RunError(
+            problem(
+                where,
+                _("a run folder"),
+                _("no folder"),
+                did_you_mean(where, siblings) if siblings else _("train one with: limpide train SOURCE"),
+            )
+        )
+    raise RunError(problem(where, _("a run folder"), _("one without metrics.json"), _("name the folder of a run")))
+
+
+def _check_version(folder: Path, *versions: int) -> None:
+    newest = max(versions)
+    if newest > FORMAT:
+        raise RunError(
+            problem(
+                str(folder),
+                _("a run of format {version} or older").format(version=FORMAT),
+                str(newest),
+                _("install a newer limpide"),
+            )
+        )

@@ -1,0 +1,267 @@
+"""Training: `fit` is an iterator of epochs and steps, `train` drains it into a run folder."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from limpide import seeds
+from limpide.arrays import Tree
+from limpide.engines.base import Noise, Trainer, get_engine
+from limpide.errors import Diverged, RecipeError, problem
+from limpide.evaluation import quick_metrics
+from limpide.history import Epoch, Reason, Stop
+from limpide.i18n import _, format_count, format_number
+from limpide.job import Job, Rows, prepare
+from limpide.results import conclude
+from limpide.runs import Run, check_free, ends_in_probability, free_folder
+
+
+class Step(NamedTuple):
+    """One update: its number from 1, the epoch it belongs to, and the batch's loss before it."""
+
+    update: int
+    epoch: int
+    loss: float
+
+
+class Fit:
+    """A training in progress: iterate over it for epochs, or over `steps()` for updates; `break` stops it.
+
+    After the last epoch, or any before, `run()` gives the run with the best weights so far.
+
+    job      what is trained
+    history  the epochs done
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        recipe = job.recipe
+        training = recipe.training
+        assert training.epochs is not None and training.batch_size is not None and training.patience is not None
+        self.epochs, self.batch_size, self.patience = training.epochs, training.batch_size, training.patience
+        self.history: list[Epoch] = []
+        self.stop: Stop | None = None
+        self.best_epoch = 0
+        self.best_loss = float("inf")
+        self._seconds = 0.0
+        weights = job.network.initialize(seeds.stream(recipe.seed, "weights"))
+        self._best: Tree = weights
+        self.trainer: Trainer = get_engine(job.engine.name).trainer(
+            job.network, job.loss, recipe.optimizer.build(), weights, job.n_updates, recipe.precision
+        )
+        dtype = np.dtype(recipe.precision)
+        self._train, self._validation = (
+            part._replace(x=part.x.astype(dtype, copy=False), y=_as_type(part.y, dtype))
+            for part in (job.parts["train"], job.parts["validation"])
+        )
+
+    @property
+    def patience_left(self) -> int | None:
+        """Epochs without a better validation loss that are still allowed; None when nothing is counted."""
+        return None if self.patience == 0 else self.patience - (len(self.history) - self.best_epoch)
+
+    def __iter__(self) -> Iterator[Epoch]:
+        """The epochs, each trained when asked for."""
+        while self.stop is None:
+            epoch = self._train_epoch()
+            if epoch is not None:
+                yield epoch
+
+    def steps(self) -> Iterator[Step]:
+        """The updates, each made when asked for; the epochs are recorded in `history` as they end."""
+        while self.stop is None:
+            started = time.perf_counter()
+            number = len(self.history) + 1
+            order, noise = self._order(number), self._noise(number)
+            before, losses = self.trainer.state(), np.zeros(0)
+            for start in range(0, len(order), self.batch_size):
+                rows = order[start : start + self.batch_size]
+                loss = self.trainer.run(self._train.x, self._train.y, rows, self.batch_size, noise)
+                losses = np.concatenate([losses, loss])
+                if not isfinite(loss[-1]):
+                    break
+                update = (number - 1) * -(-len(order) // self.batch_size) + len(losses)
+                yield Step(update, number, float(loss[-1]))
+            self._end_epoch(number, losses, before, started)
+
+    def _train_epoch(self) -> Epoch | None:
+        started = time.perf_counter()
+        number = len(self.history) + 1
+        before = self.trainer.state()
+        losses = self.trainer.run(
+            self._train.x, self._train.y, self._order(number), self.batch_size, self._noise(number)
+        )
+        return self._end_epoch(number, losses, before, started)
+
+    def _order(self, number: int) -> np.ndarray:
+        return seeds.stream(self.job.recipe.seed, "order", number).permutation(len(self._train.x))
+
+    def _noise(self, number: int) -> Noise:
+        """Each layer's stream for this epoch: the same one for all its batches."""
+        return lru_cache(maxsize=None)(lambda path: seeds.stream(self.job.recipe.seed, "noise", number, path))
+
+    def _end_epoch(self, number: int, losses: np.ndarray, before: Tree, started: float) -> Epoch | None:
+        """The epoch's measures; None when NaN or Inf came up, and the training is over."""
+        train_loss, train = self._measure(self._train)
+        validation_loss, validation = self._measure(self._validation)
+        self._seconds += time.perf_counter() - started
+        if not (isfinite(losses[-1]) and isfinite(train_loss) and isfinite(validation_loss)):
+            self._diverged(number, len(losses), before)
+            return None
+        sizes = np.full(len(losses), self.batch_size)
+        sizes[-1] = len(self._train.x) - self.batch_size * (len(losses) - 1)
+        updates = number * len(losses)
+        optimizer = self.job.recipe.optimizer.build()
+        epoch = Epoch(
+            epoch=number,
+            updates=updates,
+            running_loss=float(losses @ sizes / sizes.sum()),
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            train=train,
+            validation=validation,
+            rate=optimizer.rate_at(updates - 1, self.job.n_updates),
+            seconds=self._seconds,
+        )
+        self.history.append(epoch)
+        if validation_loss < self.best_loss:
+            self.best_loss, self.best_epoch, self._best = validation_loss, number, self.trainer.weights()
+        if self.patience and number - self.best_epoch >= self.patience:
+            self._end("patience")
+        elif number >= self.epochs:
+            self._end("epochs")
+        return epoch
+
+    def _measure(self, rows: Rows) -> tuple[float, dict[str, float]]:
+        """Loss and metrics of some rows with the weights of the moment."""
+        job = self.job
+        raw = self.trainer.evaluate(rows.x)
+        loss = job.loss.mean(raw, rows.y)
+        if not isfinite(loss):
+            return loss, {}
+        outputs = job.target.decode(raw, ends_in_probability(job.network))
+        return loss, quick_metrics(job.target.task, rows.truth, outputs)
+
+    def _end(self, reason: Reason, place: str = "") -> None:
+        self.stop = Stop(reason, len(self.history), self.best_epoch, self.best_loss, self.patience, place)
+
+    def interrupt(self, reason: Reason = "interrupted") -> None:
+        """Stop here, keeping the best weights so far."""
+        if self.stop is None:
+            self._end(reason)
+
+    def _diverged(self, number: int, n_losses: int, before: Tree) -> None:
+        """Find where NaN or Inf first stood: go back to the start of the epoch and walk to the bad update."""
+        self.trainer.load_state(before)
+        order, noise = self._order(number), self._noise(number)
+        per_epoch = -(-len(order) // self.batch_size)
+        place = None
+        for i in range(n_losses):
+            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
+            # the streams of noise move on with each pass: the step that is opened gets those of the step that is made
+            opened = {path: copy.deepcopy(noise(path)) for path in self.job.network.paths}
+            trace = self.trainer.trace(self._train.x[rows], self._train.y[rows], opened.__getitem__)
+            place = trace.first_non_finite()
+            if place is not None or i == n_losses - 1:
+                update = (number - 1) * per_epoch + i + 1
+                break
+            self.trainer.run(self._train.x, self._train.y, rows, self.batch_size, noise)
+        where = _("update {update}, {place}").format(
+            update=format_count(update), place=place or _("loss after the last update")
+        )
+        self._end("diverged", where)
+        if not self.history:
+            raise Diverged(
+                problem(
+                    where,
+                    _("finite numbers"),
+                    _("NaN or Inf in the first epoch"),
+                    _("take a lower rate (it is {rate}), or look for huge values in the data").format(
+                        rate=format_number(self.job.recipe.optimizer.build().rate)
+                    ),
+                )
+            )
+
+    def run(self, baselines: bool = True) -> Run:
+        """The run, with the best weights so far: measured on the test set, beside the baselines.
+
+        Raises  RecipeError before the first epoch is over
+        """
+        if not self.history:
+            raise RecipeError(
+                problem("run", _("at least one epoch"), _("none finished"), _("nothing is kept, nothing was written"))
+            )
+        self.interrupt("stopped")
+        assert self.stop is not None
+        return conclude(self.job, self.stop, self.history, self._best, self._seconds, baselines)
+
+
+def _as_type(y: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    return y.astype(dtype, copy=False) if y.dtype.kind == "f" else y
+
+
+def fit(source: Any, **options: Any) -> Fit:
+    """A training ready to start: iterate over it.
+
+    source   a recipe, a `.toml` file, or anything `open_source` takes
+    options  flat names of a recipe's keys, such as `epochs=10, network="64 relu"`: `limpide.recipe.OPTIONS`
+    Raises   as `prepare`
+
+    >>> for epoch in fit("iris", epochs=2):
+    ...     print(epoch.epoch, epoch.updates)
+    1 4
+    2 8
+    """
+    return Fit(prepare(source, **options))
+
+
+Watch = Callable[[Fit, Epoch | None], None]
+
+
+def train(
+    source: Any,
+    *,
+    out: str | Path | None = None,
+    save: bool = True,
+    report: bool = True,
+    baselines: bool = True,
+    watch: Watch | None = None,
+    **options: Any,
+) -> Run:
+    """Train, measure, and write the run folder.
+
+    out        the folder; None takes the next free one, `runs/NAME-001`
+    save       False keeps the run in memory only
+    report     whether to write report.html
+    baselines  whether to fit the models to compare with
+    watch      called with the Fit before the first epoch (None) and after each
+    options    flat names of a recipe's keys: `limpide.recipe.OPTIONS`
+    Raises     as `prepare`; RunError when the folder is in use; Diverged when NaN or Inf came in the first epoch
+
+    Ctrl-C stops the training, not the function: the best weights so far are measured and kept.
+    """
+    if out is not None and save:
+        check_free(Path(out))
+    training = fit(source, **options)
+    if watch:
+        watch(training, None)
+    try:
+        for epoch in training:
+            if watch:
+                watch(training, epoch)
+    except KeyboardInterrupt:
+        if not training.history:
+            raise
+        training.interrupt()
+    run = training.run(baselines)
+    if save:
+        run.save(out if out is not None else free_folder(run.dataset_name), report)
+    return run

@@ -1,0 +1,5 @@
+from limpide.testing import EngineConformance
+
+
+class TestNumpy(EngineConformance):
+    engine = "numpy"
