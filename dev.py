@@ -220,7 +220,8 @@ def try_it(arguments: list[str]) -> int:
     """The main job on the digits that come with the library."""
     code = limpide(["train", "digits", *arguments])
     if code == 0:
-        print("\nNow your own table: python3 dev.py limpide train FILE.csv --target COLUMN", flush=True)
+        print("\nWhat is written limpide above is python3 dev.py limpide here. Now your own table:", flush=True)
+        print("  python3 dev.py limpide train FILE.csv --target COLUMN", flush=True)
     return code
 
 

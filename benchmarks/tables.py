@@ -1,6 +1,7 @@
 """Reading and preparing a table of a million rows, beside what polars needs to read it alone.
 
-Preparing means: columns understood, rows split, layer 0 fitted on the training rows, every row turned into float32.
+Preparing means all that comes before the first update: columns understood, rows split, layer 0 fitted on the training
+rows, every row turned into float32.
 Each turn is a process of its own, so that the growth of its memory is the work's alone.
 """
 
@@ -38,19 +39,10 @@ def write_table(path: Path) -> None:
 
 def read_with_limpide(path: Path) -> int:
     """From the file to the arrays a network trains on; the number of rows."""
-    from limpide.data.preparation import TablePreparation, TargetPreparation
-    from limpide.data.sources import open_source
-    from limpide.data.splits import split
+    from limpide.job import prepare
 
-    dataset = open_source(path, target="price")
-    parts = split(len(dataset), "random", validation=0.15, test=0.15, seed=0)
-    assert isinstance(dataset.inputs, pl.DataFrame)
-    assert dataset.target is not None
-    preparation = TablePreparation.fit(dataset.inputs[parts.train], dataset.columns)
-    target = TargetPreparation.fit(dataset.target[parts.train], "regression", "price")
-    x, y = preparation.transform(dataset.inputs), target.encode(dataset.target)
-    assert x.shape == (len(y), *preparation.input_shape)
-    return len(y)
+    job = prepare(path, target="price")
+    return sum(len(rows.x) for rows in job.parts.values())
 
 
 def read_with_polars(path: Path) -> int:
@@ -63,9 +55,13 @@ READERS: dict[str, Callable[[Path], int]] = {"limpide": read_with_limpide, "pola
 
 def peak_mb() -> float:
     """The most memory this process has held."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux's ru_maxrss would count what the process was forked from
+        lines = status.read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def read_apart(name: str, path: Path) -> tuple[float, float]:

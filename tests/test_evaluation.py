@@ -184,6 +184,7 @@ def test_every_metric_of_the_task_is_there_with_its_interval(case):
     found = evaluate(task, truth, outputs)
     assert list(found.metrics) == [row.name for row in METRICS.rows() if task in row.tasks]
     assert found.main.name == evaluation.MAIN_METRIC[task]
+    assert found.draws.value[0] == found.main.value
     for name, metric in found.metrics.items():
         definition = METRICS[name]
         if definition.interval == "none":
@@ -191,6 +192,26 @@ def test_every_metric_of_the_task_is_there_with_its_interval(case):
             assert metric.high is None
         else:
             assert definition.bounds[0] <= metric.low < metric.value < metric.high <= definition.bounds[1], name
+
+
+def test_an_interval_stays_where_the_metric_can_be():
+    truth = np.arange(2 * stats.BOOTSTRAP_ROWS) % 2
+    answer = truth.copy()
+    answer[0] = 1
+    metric = evaluate("binary", truth, np.eye(2)[answer]).metrics["f1_macro"]
+    assert 0.999 < metric.low < metric.value < metric.high == 1
+    far = np.zeros(2 * stats.BOOTSTRAP_ROWS)
+    far[0] = 9
+    assert evaluate("regression", truth.astype(float), truth + far).metrics["mse"].low == 0
+
+
+def test_regression_metrics_far_from_zero_equal_scikit_learns(rng):
+    truth = 1e8 + rng.normal(size=100)
+    outputs = truth + rng.normal(size=100)
+    found = evaluate("regression", truth, outputs).metrics
+    assert_same(found, oracle_regression(truth, outputs))
+    assert found["r2"].low < found["r2"].value < found["r2"].high
+    assert quick_metrics("regression", truth, outputs)["r2"] == pytest.approx(found["r2"].value, rel=1e-6)
 
 
 def test_a_bootstrap_interval_of_r2_covers_the_truth_19_times_in_20():

@@ -243,7 +243,7 @@ def test_french_figures_write_french_numbers(costs):
 @settings(max_examples=15)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4, unique=True))
 def test_the_words_of_peoples_files_are_drawn_as_they_are(words):
-    shown = data.class_balance({word: 3 for word in [*words, "$a_$", "<b>&", "日本"]})
+    shown = data.class_balance(dict.fromkeys([*words, "$a_$", "<b>&", "日本"], 3))
     texts = {element.text for element in ElementTree.fromstring(shown.svg()).iter()}
     assert {"$a_$", "<b>&", "日本"} <= texts
 

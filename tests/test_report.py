@@ -6,6 +6,7 @@ import pytest
 
 import limpide as lp
 from limpide import i18n
+from limpide.data import dataset
 from limpide.data.dataset import Note
 from limpide.evaluation import METRICS
 from limpide.report import EXPLANATIONS, KINDS, render_report, write_report
@@ -160,7 +161,9 @@ def test_warnings_stand_at_the_top_and_notes_below(costs):
 
 
 def test_the_words_of_peoples_files_cannot_become_html(costs):
-    text = render_report(replace(costs, dataset_name="<script>alert(1)</script>", verdict="<b>", evaluations=_read(costs)))
+    text = render_report(
+        replace(costs, dataset_name="<script>alert(1)</script>", verdict="<b>", evaluations=_read(costs))
+    )
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert "&lt;b&gt;" in text
@@ -189,7 +192,5 @@ def test_the_language_asked_for_lasts_as_long_as_the_report(costs, tmp_path):
 
 
 def test_every_metric_and_every_kind_of_column_is_explained():
-    from limpide.data.dataset import KINDS as known
-
     assert set(EXPLANATIONS) == set(METRICS)
-    assert set(KINDS) == set(known)
+    assert set(KINDS) == set(dataset.KINDS)

@@ -185,7 +185,7 @@ def _averaged(x: np.ndarray, max_inputs: int) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def _threads(work: float) -> AbstractContextManager[Any]:
+def _threads(work: int) -> AbstractContextManager[Any]:
     """One thread for little work, as many as there are for much."""
     if work > _WORTH_THREADS:
         return nullcontext()
@@ -218,7 +218,7 @@ def verdict(task: str, network: Evaluation, baselines: Mapping[str, Evaluation])
     if outcomes[best] == -1:
         sentence = _("The network does not beat the best baseline ({baseline}), it does worse: {figures}. {meaning}")
         return sentence.format(**words, meaning=_(BASELINES[best].better))
-    sentence = _("The network does not beat the best baseline ({baseline}), the rows cannot say: {figures}. {meaning}")
+    sentence = _("The network and the best baseline ({baseline}) cannot be told apart: {figures}. {meaning}")
     simplest = next(name for name in BASELINES if outcomes.get(name, 1) != 1)
     return sentence.format(**words, meaning=_(BASELINES[simplest].as_well))
 

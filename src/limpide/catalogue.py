@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from limpide.errors import UnknownName
 
 
+@runtime_checkable
 class Named(Protocol):
     """Anything with a name."""
 

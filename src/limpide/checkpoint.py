@@ -1,4 +1,4 @@
-"""Files that hold arrays: safetensors with JSON beside the arrays, written whole or not at all.
+"""Files of arrays (safetensors with JSON beside the arrays) and folders, written whole or not at all.
 
 Nothing is unpickled: reading a file runs no code.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,51 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise RunError(problem(str(path), _("a file written by limpide"), _("a file of another program")))
     facts: dict[str, Any] = json.loads(text)
     return arrays, facts
+
+
+def write_folder(folder: Path, write: Callable[[Path], None]) -> Path:
+    """The folder, filled by `write`: whole, or not there.
+
+    Raises  RunError when the folder is in use, or cannot be written
+    """
+    check_free(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+    try:
+        write(beside)
+        # mkdtemp makes folders private; this one gets the rights that any other would
+        umask = os.umask(0)
+        os.umask(umask)
+        beside.chmod(0o777 & ~umask)
+        if folder.exists():
+            folder.rmdir()
+        beside.rename(folder)
+    except OSError as error:
+        raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def check_free(folder: Path) -> None:
+    """RunError when the folder holds something already: nothing is ever overwritten."""
+    try:
+        in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+    if in_use:
+        raise RunError(
+            problem(str(folder), _("a new or empty folder"), _("one that is in use"), _("name another with --out"))
+        )
+
+
+def free_folder(name: str, parent: str | Path = "runs") -> Path:
+    """The first of `runs/NAME-001`, `runs/NAME-002`, ... that is not there."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).stem).strip("-") or "run"
+    number = 1
+    while (folder := Path(parent) / f"{plain}-{number:03d}").exists():
+        number += 1
+    return folder

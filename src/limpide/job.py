@@ -107,7 +107,7 @@ def prepare(source: Any, **options: Any) -> Job:
     notes = [*dataset.notes, *parts.notes]
     preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
     rows = _rows(dataset, parts, preparation, target)
-    network = settle_network(choices, preparation.input_shape, target.n_outputs, len(parts.train))
+    network = settle_network(choices, preparation.input_shape, target.n_outputs, len(parts.train), task)
     settle_training(choices, network, task, len(parts.train))
     recipe = choices.recipe
     recipe.check()
@@ -135,7 +135,11 @@ def _settle_task(choices: Choices, dataset: Dataset) -> Task:
     given = choices.recipe.data.task
     if given is not None:
         return given
-    task, why = infer_task(dataset.target)
+    if dataset.is_image:
+        task: Task = "binary" if dataset.target.n_unique() == 2 else "multiclass"
+        why = _("each image belongs to a class")
+    else:
+        task, why = infer_task(dataset.target)
     choices.record("data.task", task, why)
     return task
 
@@ -171,7 +175,7 @@ def _fit_preparation(
     fitted = dataset.inputs[parts.train]
     preparation: TablePreparation | ImagePreparation
     if dataset.is_image:
-        preparation = ImagePreparation.fit(fitted, how.standardise)
+        preparation = ImagePreparation.fit(np.asarray(fitted), how.standardise)
     else:
         columns = tuple(c for c in dataset.columns if c.name != recipe.split.column or recipe.split.method == "time")
         preparation = TablePreparation.fit(

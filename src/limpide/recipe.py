@@ -258,7 +258,7 @@ class Recipe(_Section):
             table = tomlkit.table()
             for key, inner in type(value).model_fields.items():
                 held = getattr(value, key)
-                note = comments.get(f"{name}.{key}", _(inner.description or ""))
+                note = comments.get(f"{name}.{key}", _(inner.description) if inner.description else "")
                 if held is None:
                     table.add(tomlkit.comment(f"{key} = ...  # {note}"))
                 elif held != {} and held != []:

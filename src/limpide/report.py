@@ -70,6 +70,7 @@ _IN_THE_REPORT = (
 )
 _SHOWN_EXAMPLE_COLUMNS = 8
 _SHOWN_WORDS = 4
+_NAMED_CLASSES = 6
 _SMALL_IMAGE = 64
 
 
@@ -104,7 +105,12 @@ def render_report(run: Run, lang: str | None = None) -> str:
             extensions=["jinja2.ext.i18n"],
         )
         page.globals.update(
-            _=_, count=format_count, number=tick_text, percent=percent, show_shape=show_shape, is_small=_is_small
+            _=_,
+            count=format_count,
+            number=lambda value: tick_text(float(f"{value:.4g}")),
+            percent=percent,
+            show_shape=show_shape,
+            is_small=_is_small,
         )
         return page.get_template("report.html").render(_page(run)).strip() + "\n"
 
@@ -164,10 +170,11 @@ def _pictures(figures: Figures) -> dict[str, Picture]:
 
 def _task(run: Run) -> str:
     """What the network does, in a phrase."""
-    target, n = run.target.name, len(run.target.labels)
+    target, labels = run.target.name, run.target.labels
     if run.task == "regression":
         return _("A network that predicts a number: {target}.").format(target=target)
-    return _("A network that tells {n} classes apart: {target}.").format(n=format_count(n), target=target)
+    named = ", ".join(labels) if len(labels) <= _NAMED_CLASSES else target
+    return _("A network that tells {n} classes apart: {names}.").format(n=format_count(len(labels)), names=named)
 
 
 def _main(run: Run, judged: Evaluation) -> dict[str, str]:
@@ -191,7 +198,8 @@ def _between(metric: Metric) -> str:
     """The two ends of an interval; nothing when there is none."""
     if metric.low is None or metric.high is None:
         return ""
-    return f"{format_metric(metric.name, metric.low)} – {format_metric(metric.name, metric.high)}"
+    low, high = format_metric(metric.name, metric.low), format_metric(metric.name, metric.high)
+    return _("{low} to {high}").format(low=low, high=high)
 
 
 def _interval_sentence(judged: Evaluation) -> str:
@@ -262,7 +270,7 @@ def _metrics(run: Run, judged: Evaluation) -> dict[str, Any]:
             for metric in theirs
         ]
         label = capital(_(METRICS[name].label))
-        rows.append({"label": label, "explanation": _(EXPLANATIONS.get(name, "")), "cells": cells})
+        rows.append({"label": label, "explanation": _(EXPLANATIONS[name]), "cells": cells})
     return {"models": list(everyone), "rows": rows}
 
 

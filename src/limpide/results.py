@@ -19,7 +19,7 @@ from limpide.engines.base import engine_versions, get_engine
 from limpide.evaluation import Evaluation, evaluate
 from limpide.history import Epoch, Example, Stop
 from limpide.i18n import format_number
-from limpide.job import Job
+from limpide.job import PARTS, Job, Part
 from limpide.runs import Run, ends_in_probability
 
 N_EXAMPLES = 12
@@ -31,13 +31,14 @@ def conclude(job: Job, stop: Stop, history: list[Epoch], weights: Tree, seconds:
     recipe, target, parts = job.recipe, job.target, job.parts
     weights = {name: array.astype(recipe.precision) for name, array in weights.items()}
     engine = get_engine(job.engine.name)
-    outputs = {}
-    for name, rows in parts.items():
+    outputs: dict[Part, np.ndarray] = {}
+    for name in PARTS:
+        rows = parts[name]
         raw = engine.forward(job.network, weights, rows.x.astype(recipe.precision, copy=False))
         outputs[name] = target.decode(raw, ends_in_probability(job.network))
     evaluations: dict[str, Evaluation] = {
-        name: evaluate(target.task, rows.truth, outputs[name], target.labels, name == "test", recipe.seed)
-        for name, rows in parts.items()
+        part: evaluate(target.task, rows.truth, outputs[part], target.labels, part == "test", recipe.seed)
+        for part, rows in parts.items()
     }
     compared: dict[str, Evaluation] = {}
     notes = list(job.notes)
@@ -45,8 +46,8 @@ def conclude(job: Job, stop: Stop, history: list[Epoch], weights: Tree, seconds:
         train, test = parts["train"], parts["test"]
         found, cuts = fit_baselines(target.task, train.x, train.truth, test.x, recipe.seed, len(target.labels))
         notes += [Note("info", "baselines", text) for text in cuts]
-        for name, guesses in found.items():
-            compared[name] = evaluate(target.task, test.truth, guesses, target.labels, True, recipe.seed)
+        for baseline, guesses in found.items():
+            compared[baseline] = evaluate(target.task, test.truth, guesses, target.labels, True, recipe.seed)
     return Run(
         recipe=recipe,
         network=job.network,

@@ -11,18 +11,16 @@ report.html         all of it to read
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from limpide.arrays import Tree
-from limpide.checkpoint import read_arrays, write_arrays, write_bytes
+from limpide.checkpoint import read_arrays, write_arrays, write_bytes, write_folder
 from limpide.data.columns import ColumnSummary
 from limpide.data.dataset import Dataset, Note
 from limpide.data.images import ImagePreparation
@@ -37,8 +35,6 @@ from limpide.nn.network import Network
 from limpide.recipe import Recipe
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from limpide.figures import Figures
 
 FORMAT = 1
@@ -104,10 +100,14 @@ class Run:
         """Predictions for a file, a folder, a frame or a list of mappings, a row each.
 
         Returns  regression: a column `prediction` in the target's unit; classes: `prediction`, `confidence`, and
-                 `P(label)` for each label
+                 `P(label)` for each label; images from files have their `file` first
         Raises   DataError when the data lacks a column, or holds what cannot be read as a number
         """
-        return self.predictions(self.read(source).inputs)
+        dataset = self.read(source)
+        predictions = self.predictions(dataset.inputs)
+        if dataset.names:
+            predictions.insert_column(0, pl.Series("file", dataset.names))
+        return predictions
 
     def read(self, source: Any) -> Dataset:
         """New data, read the way the training data was; the target may be missing.
@@ -127,8 +127,6 @@ class Run:
 
     def predictions(self, inputs: Any) -> pl.DataFrame:
         """`predict`, for inputs already read."""
-        import polars as pl
-
         outputs = self.outputs(self.preparation.transform(inputs))
         if self.task == "regression":
             return pl.DataFrame({"prediction": outputs})
@@ -227,28 +225,8 @@ class Run:
 
         Raises  RunError when the folder is there and not empty, or cannot be written
         """
-        folder = Path(path)
-        check_free(folder)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        except OSError as error:
-            raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
-        try:
-            self._write(beside, report)
-            # mkdtemp makes folders private: the run is the user's own, with the usual rights
-            umask = os.umask(0)
-            os.umask(umask)
-            beside.chmod(0o777 & ~umask)
-            if folder.exists():
-                folder.rmdir()
-            beside.rename(folder)
-        except OSError as error:
-            raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-        self.path = folder
-        return folder
+        self.path = write_folder(Path(path), lambda folder: self._write(folder, report))
+        return self.path
 
     def _write(self, folder: Path, report: bool) -> None:
         whys = {inference.what: inference.why for inference in self.inferences}
@@ -350,23 +328,6 @@ def list_runs(folder: str | Path = "runs") -> list[Run]:
         except RunError:
             continue
     return runs
-
-
-def free_folder(name: str, parent: str | Path = "runs") -> Path:
-    """The first of `runs/NAME-001`, `runs/NAME-002`, ... that is not there."""
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).stem).strip("-") or "run"
-    number = 1
-    while (folder := Path(parent) / f"{plain}-{number:03d}").exists():
-        number += 1
-    return folder
-
-
-def check_free(folder: Path) -> None:
-    """RunError when the folder holds something already: a run is never overwritten."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(
-            problem(str(folder), _("a new or empty folder"), _("one that is in use"), _("name another with --out"))
-        )
 
 
 def ends_in_probability(network: Network) -> bool:

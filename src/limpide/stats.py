@@ -80,7 +80,7 @@ def resample(statistic: Statistic, n: int, seed: int = 0, n_draws: int = 1000) -
 
     >>> mean = lambda w: w @ np.arange(10.0)[:, None] / w.sum(1, keepdims=True)
     >>> resample(mean, 10).interval().round(1)
-    array([[2.8, 6.2]])
+    array([[2.7, 6.4]])
     """
     rng = seeds.stream(seed, "bootstrap")
     bootstrap = n <= BOOTSTRAP_ROWS

@@ -14,6 +14,7 @@ import numpy as np
 
 from limpide import seeds
 from limpide.arrays import Tree
+from limpide.checkpoint import check_free, free_folder
 from limpide.engines.base import Noise, Trainer, get_engine
 from limpide.errors import Diverged, RecipeError, problem
 from limpide.evaluation import quick_metrics
@@ -21,7 +22,7 @@ from limpide.history import Epoch, Reason, Stop
 from limpide.i18n import _, format_count, format_number
 from limpide.job import Job, Rows, prepare
 from limpide.results import conclude
-from limpide.runs import Run, check_free, ends_in_probability, free_folder
+from limpide.runs import Run, ends_in_probability
 
 
 class Step(NamedTuple):

@@ -7,6 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from limpide.data.builtin import BUILTIN
 from limpide.errors import DataError, UnknownName
+from limpide.nn.grammar import complete_network
 from limpide.nn.initializers import INITIALIZERS
 from limpide.nn.losses import LOSSES
 from limpide.nn.optimizers import OPTIMIZERS
@@ -49,6 +50,23 @@ def test_what_is_documented_names_things_that_exist(row):
     assert documented["optimizer.name"] in OPTIMIZERS
     assert documented["network.initializer"].split()[0] in INITIALIZERS
     assert row.systems
+
+
+@pytest.mark.parametrize(
+    ("name", "n_parameters"),
+    [
+        ("production-costs", 2369),
+        ("production-costs-5000", 11_393),
+        ("calculator", 609),
+        ("random-classes", 64),
+        ("random-labels", 17),
+        ("moons", 25),
+    ],
+)
+def test_the_documented_networks_have_the_documented_parameters(name, n_parameters):
+    dataset, text = BUILTIN[name].open(), BUILTIN[name].as_documented["network.layers"]
+    network = complete_network(text, (dataset.inputs.width,), int(text.split(", ")[-1].split()[0]))
+    assert network.n_parameters == n_parameters
 
 
 def test_the_production_costs_begin_the_test_rows_with_the_documented_values():

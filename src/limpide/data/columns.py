@@ -201,6 +201,10 @@ def _notes_on(series: pl.Series, column: Column) -> list[Note]:
         text = _("nothing tells the day from the month; {value} was read as {date}").format(
             value=series.drop_nulls()[0], date=values.dates(series, column.date_format).drop_nulls()[0].date()
         )
+    elif column.kind == "number" and (n := values.numbers(series).null_count() - series.null_count()):
+        text = ngettext("{n} infinite value read as missing", "{n} infinite values read as missing", n).format(
+            n=format_count(n)
+        )
     elif column.kind in ("identifier", "text"):
         text = _("left out: {why}").format(why=column.why)
     elif column.kind == "constant":
@@ -367,7 +371,8 @@ def summarise(series: pl.Series, column: Column) -> ColumnSummary:
         read = values.dates(series, column.date_format)
         known = read.drop_nulls().to_physical().to_numpy().astype(float)
         if len(known):
-            figures = {"first": str(read.min()), "last": str(read.max()), "histogram": _histogram(known)}
+            first, last = (values.shown_moment(int(moment)) for moment in (known.min(), known.max()))
+            figures = {"first": first, "last": last, "histogram": _histogram(known)}
     else:
         read = values.words(series)
         counts = read.drop_nulls().rename("word").value_counts(sort=True, name="n").head(N_TOP).rows()

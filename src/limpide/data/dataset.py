@@ -62,6 +62,7 @@ class Dataset:
     columns    the kind of each column of a table; empty for images
     sha256     of the file or files, or of the content
     suggested  recipe keys and values that suit a built-in, such as {"split.method": "ordered"}
+    names      what each example is called, where it has a name: the file of an image
     """
 
     name: str
@@ -72,6 +73,7 @@ class Dataset:
     notes: tuple[Note, ...] = ()
     sha256: str = ""
     suggested: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -78,7 +78,7 @@ def _plain_column(column: pl.Series) -> pl.Series:
 
 def _from_matrix(matrix: np.ndarray) -> pl.DataFrame:
     if matrix.ndim != 2:
-        got = _("an array of {n} dimensions").format(n=matrix.ndim)
+        got = _("an array of shape {shape}").format(shape=matrix.shape)
         raise DataError(problem(WHERE, _("a matrix of rows and columns"), got, _("reshape it to (rows, columns)")))
     names = [f"x{i}" for i in range(matrix.shape[1])]
     if matrix.dtype == object:

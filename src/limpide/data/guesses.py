@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -26,7 +27,8 @@ ENCODINGS = {
     "cp1252": "Windows-1252",
 }
 
-SAMPLE_ROWS = 1000
+SAMPLE_ROWS = 500
+DELIMITER_ROWS = 50
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
@@ -40,6 +42,7 @@ class TextForm:
     n_unnamed   columns whose name is empty in the header
     skip_lines  lines of the file before the first row of values
     types       of each column as far as the head shows; text where in doubt
+    missing     the words for a missing value met in the head
     """
 
     delimiter: str
@@ -49,6 +52,7 @@ class TextForm:
     n_unnamed: int
     skip_lines: int
     types: tuple[type[pl.DataType], ...]
+    missing: tuple[str, ...] = ()
 
     def sentence(self, encoding: str) -> str:
         """What was guessed, for people."""
@@ -63,7 +67,7 @@ class TextForm:
 def guess_encoding(head: bytes) -> str | None:
     """The encoding of a text, or None when these bytes are no text.
 
-    >>> guess_encoding("é".encode()), guess_encoding("é".encode("cp1252")), guess_encoding(bytes(9))
+    >>> guess_encoding("été".encode()), guess_encoding("été".encode("cp1252")), guess_encoding(bytes(9))
     ('utf-8', 'cp1252', None)
     """
     if head.startswith(b"\xef\xbb\xbf"):
@@ -86,13 +90,10 @@ def guess_encoding(head: bytes) -> str | None:
 
 def decode_head(head: bytes, encoding: str) -> str | None:
     """The text of the first bytes of a file, a letter cut in two at their end left out; None when they do not fit."""
-    for n_cut in range(4):
-        try:
-            return head[: len(head) - n_cut].decode(encoding)
-        except UnicodeDecodeError as error:
-            if error.start < len(head) - 4:
-                return None
-    return None
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return None
 
 
 def guess_form(text: str, is_whole: bool) -> TextForm | None:
@@ -112,10 +113,14 @@ def guess_form(text: str, is_whole: bool) -> TextForm | None:
     body = rows[1:] if has_header else rows
     types = tuple(_column_type([row[i] for row in body if len(row) > i], decimal) for i in range(width))
     skip_lines = first_line[0] if has_header else first_line[1]
-    return TextForm(delimiter, decimal, names, has_header, first.count("") if has_header else 0, skip_lines, types)
+    n_unnamed = first.count("") if has_header else 0
+    missing = tuple({cell for row in body for cell in row} & set(values.MISSING_WORDS) - {""})
+    return TextForm(delimiter, decimal, names, has_header, n_unnamed, skip_lines, types, missing)
 
 
-def _sample(text: str, delimiter: str, is_whole: bool) -> tuple[list[list[str]], tuple[int, int]]:
+def _sample(
+    text: str, delimiter: str, is_whole: bool, n_rows: int = SAMPLE_ROWS
+) -> tuple[list[list[str]], tuple[int, int]]:
     """The first rows that are not blank, and the lines up to the end and the beginning of the first of them."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows: list[list[str]] = []
@@ -126,7 +131,7 @@ def _sample(text: str, delimiter: str, is_whole: bool) -> tuple[list[list[str]],
                 lines = lines if rows else (reader.line_num, before)
                 rows.append(row)
             before = reader.line_num
-            if len(rows) > SAMPLE_ROWS:
+            if len(rows) > n_rows:
                 break
         else:
             rows = rows if is_whole or len(rows) < 2 else rows[:-1]
@@ -139,7 +144,7 @@ def _guess_delimiter(text: str, is_whole: bool) -> str:
     """The delimiter that gives the most rows the same number of cells, two at least."""
     best, best_score = ",", 0.0
     for delimiter in DELIMITERS:
-        widths = Counter(len(row) for row in _sample(text, delimiter, is_whole)[0])
+        widths = Counter(len(row) for row in _sample(text, delimiter, is_whole, DELIMITER_ROWS)[0])
         if not widths:
             continue
         width, n_rows = widths.most_common(1)[0]

@@ -170,7 +170,8 @@ def _assembled(name: str, source: str, files: list[Picture], wanted: Wanted) -> 
     )
     all_notes = (Note("info", name, text), *size_notes, *notes)
     target = None if classes is None else pl.Series("class", classes, dtype=pl.String)
-    return Dataset(name, source, images, target, (), all_notes, digest, suggested)
+    names = tuple(str(picture.place) for picture in pictures)
+    return Dataset(name, source, images, target, (), all_notes, digest, suggested, names)
 
 
 def _images_among(files: list[Picture], name: str) -> tuple[list[Picture], list[Note]]:

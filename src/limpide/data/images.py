@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image, ImageOps
 
 from limpide.data.dataset import Note
@@ -18,7 +19,7 @@ from limpide.i18n import _, format_number
 Size = tuple[int, int]
 
 
-def brought_to(image: Image.Image, size: Size, channels: int | None = None) -> np.ndarray:
+def brought_to(image: Image.Image, size: Size, channels: int | None = None) -> UInt8[np.ndarray, "channels rows cols"]:
     """An open image as (channels, rows, cols) bytes: upright, on white, 8 bits, of that size.
 
     channels  None gives one channel when the image has no colour
@@ -43,7 +44,7 @@ def brought_to(image: Image.Image, size: Size, channels: int | None = None) -> n
     return np.ascontiguousarray(planes if channels in (None, len(planes)) else np.repeat(planes, 3, axis=0))
 
 
-def to_png_base64(image: np.ndarray, scale: int = 1) -> str:
+def to_png_base64(image: Shaped[np.ndarray, "channels rows cols"], scale: int = 1) -> str:
     """An image (channels, rows, cols) in [0, 255] as the text of a PNG file, each pixel `scale` pixels wide.
 
     >>> to_png_base64(np.zeros((1, 2, 2), np.uint8))[:11]
@@ -107,7 +108,7 @@ class ImagePreparation:
         """The options that make `open_source` read new images as the training ones were."""
         return {"size": self.shape[1:], "channels": self.shape[0]}
 
-    def transform(self, images: np.ndarray) -> np.ndarray:
+    def transform(self, images: np.ndarray) -> Float32[np.ndarray, "examples channels rows cols"]:
         """Images (n, channels, rows, cols) in [0, 255] as float32, in C order."""
         _check_pixels(images)
         if images.shape[1:] != self.shape:

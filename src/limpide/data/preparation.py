@@ -21,7 +21,7 @@ from limpide.data.treatments import TREATMENTS
 from limpide.data.treatments.base import Scale, Treatment
 from limpide.data.treatments.number import FILLS
 from limpide.errors import DataError, UnknownName, did_you_mean, problem
-from limpide.i18n import _, format_count
+from limpide.i18n import _
 
 BLOCK_ROWS = 1 << 16
 """Rows treated at a time: what stands in between stays small, however long the table."""
@@ -56,12 +56,14 @@ class TablePreparation:
         standardise: bool = True,
         missing: str = "median",
         max_categories: int = 50,
+        rows: np.ndarray | None = None,
     ) -> TablePreparation:
-        """The preparation that these rows, the training rows, call for.
+        """The preparation that the training rows call for.
 
         standardise     numbers get mean 0 and standard deviation 1 (the population's)
         missing         what stands in for a missing number: median, mean or most_frequent
         max_categories  the most frequent categories get a feature each, the others share one
+        rows            the training rows of the frame; None when it holds no others
         Raises          UnknownName  for another way to fill
                         DataError    without rows or without a column to learn from
 
@@ -79,14 +81,13 @@ class TablePreparation:
             got = ", ".join(f"{column.name} ({column.kind})" for column in columns) or _("none")
             mend = _("say what a column is with its kind, number or category")
             raise DataError(problem(_("columns"), _("at least one column to learn from"), got, mend))
-        if not len(frame):
+        if not len(frame if rows is None else rows):
             raise DataError(problem(_("training rows"), _("at least one row"), _("none")))
-        return cls(
-            tuple(
-                TREATMENTS[column.kind].fit(frame[column.name], column, standardise, missing, max_categories)
-                for column in chosen
-            )
-        )
+        treatments = []
+        for column in chosen:
+            series = frame[column.name] if rows is None else frame[column.name].gather(rows)
+            treatments.append(TREATMENTS[column.kind].fit(series, column, standardise, missing, max_categories))
+        return cls(tuple(treatments))
 
     @property
     def input_shape(self) -> tuple[int]:
@@ -237,7 +238,7 @@ class TargetPreparation:
         numbers = codes.to_numpy()
         return numbers if self.task == "multiclass" else numbers.astype(np.float32)[:, None]
 
-    def truth(self, series: pl.Series) -> Shaped[np.ndarray, " rows"]:
+    def truth(self, series: pl.Series) -> np.ndarray:
         """What the metrics compare with: float64 values in the target's unit, or int64 class numbers; (rows,)."""
         if self.task == "regression":
             return values.numbers(series).to_numpy().astype(np.float64)
@@ -276,6 +277,6 @@ def _numbers_or_error(series: pl.Series, where: str) -> pl.Series:
     known = values.numbers(series)
     wrong = values.unreadable(series, known)
     if wrong.any():
-        mend = _("correct these {n} cells or leave them empty").format(n=format_count(int(wrong.sum())))
+        mend = _("correct these cells or leave them empty")
         raise DataError(problem(where, _("numbers"), values.cells(series, wrong), mend))
     return known

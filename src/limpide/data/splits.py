@@ -80,7 +80,9 @@ def split(
         parts = _by_group(key, sizes, rng)
     else:
         parts = _by_time(key, sizes)
-    train, held_validation, held_test = (np.sort(part).astype(np.int64) for part in parts)
+    part_of = np.zeros(n, dtype=np.int8)
+    part_of[parts[1]], part_of[parts[2]] = 1, 2
+    train, held_validation, held_test = (np.flatnonzero(part_of == part) for part in range(3))
     return Split(train, held_validation, held_test, chosen, why, notes)
 
 
@@ -178,9 +180,8 @@ def _stratified(
     if not n_small or not held:
         return parts, ()
     text = ngettext(
-        "{n} class has too few rows to be cut: all of them train", "{n} classes have too few rows to be cut: all of them "
-        "train", n_small,
-    ).format(n=format_count(n_small))  # fmt: skip
+        "{n} class has too few rows to be cut: all train", "{n} classes have too few rows to be cut: all train", n_small
+    ).format(n=format_count(n_small))
     return parts, (Note("warning", str(target.name), text),)
 
 
@@ -212,7 +213,7 @@ def _by_group(groups: pl.Series, sizes: tuple[int, int], rng: np.random.Generato
             place += 1
         ends.append(place)
     pieces = np.split(order, ends)
-    held = {i: piece for i, piece in zip([i for i in (2, 1) if sizes[i - 1]], pieces)}
+    held = dict(zip([part for part in (2, 1) if sizes[part - 1]], pieces))
     chosen = (pieces[-1], held.get(1, order[:0]), held.get(2, order[:0]))
     return tuple(np.flatnonzero(np.isin(codes, piece)) for piece in chosen)
 
@@ -234,9 +235,7 @@ def _by_time(times: pl.Series, sizes: tuple[int, int]) -> tuple[np.ndarray, ...]
     train, validation, test = np.split(order, cuts)
     is_empty = [not len(train), sizes[0] and not len(validation), sizes[1] and not len(test)]
     if any(is_empty):
-        got = _("{n} different times in {rows} rows").format(
-            n=format_count(len(np.unique(moments))), rows=format_count(len(moments))
-        )
+        got = _("{n} in {rows} rows").format(n=format_count(len(np.unique(moments))), rows=format_count(len(moments)))
         mend = _("choose larger shares, or the random method")
         raise DataError(problem(_("split"), _("enough different times to cut between them"), got, mend))
     return train, validation, test

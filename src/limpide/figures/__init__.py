@@ -68,9 +68,7 @@ class Figures:
         """
         self._needs_numbers("prediction_vs_truth")
         truth, outputs = (np.asarray(rows, float).ravel() for rows in (self.run.test_truth, self.run.test_outputs))
-        return regression.prediction_vs_truth(
-            truth, outputs, self.run.test_rows, self.run.target.name, against, large
-        )
+        return regression.prediction_vs_truth(truth, outputs, self.run.test_rows, self.run.target.name, against, large)
 
     def residuals(self, part: Part = "test") -> Picture:
         """How many predictions miss by how much, and which way."""

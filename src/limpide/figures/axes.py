@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def tick_text(value: float) -> str:
     """A number as short as it can be on an axis.
 
     >>> tick_text(0.30000000000000004), tick_text(-12000.0), tick_text(2.5e6)
-    ('0.3', '−12,000', '2.5e+06')
+    ('0.3', '−12,000', '2.5×10⁶')
     """
     size = abs(value)
     if size >= 1e6 or 0 < size < 1e-4:
-        text = format_number(value, 3)
+        mantissa, exponent = f"{value:.2e}".split("e")
+        text = f"{format_number(float(mantissa), 3)}×10{str(int(exponent)).translate(_RAISED)}"
     elif size >= 1e4:
         text = format_count(round(value))
     else:
@@ -44,11 +48,14 @@ def percent(share: float, decimals: int = 0) -> str:
 def short(word: str, length: int = 18) -> str:
     """A word of the user's file, fit for a label: one line, no control signs, at most `length` signs.
 
-    >>> short("a rather long name of a class", 12)
-    'a rather lo…'
+    The end is kept too: it is often what tells names apart.
+
+    >>> short("species number 12", 12)
+    'species…r 12'
     """
     clean = "".join(" " if unicodedata.category(sign).startswith("C") else sign for sign in word).strip() or "–"
-    return clean if len(clean) <= length else clean[: length - 1] + "…"
+    tail = length // 3
+    return clean if len(clean) <= length else f"{clean[: length - tail - 1]}…{clean[-tail:]}"
 
 
 def capital(text: str) -> str:
@@ -65,19 +72,27 @@ def text_width(words: Iterable[str], size: float = TEXT_SIZE) -> float:
     return max((len(word) for word in words), default=0) * 0.58 * size / 72
 
 
+def number_width(low: float, high: float) -> float:
+    """The width in inches that the ticks of an axis from `low` to `high` need."""
+    return max(text_width(tick_text(float(f"{end:.2g}")) for end in (low, high, (low + high) / 2)), 0.3)
+
+
 def show_numbers(axis: Axis, as_percent: bool = False) -> None:
     """Ticks in the user's language: five or so, percentages where asked."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+    def shown(value: float) -> str:
+        return _("{number}%").format(number=tick_text(100 * value)) if as_percent else tick_text(value)
+
     axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value) if as_percent else tick_text(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _position: shown(value)))
 
 
 def show_whole_numbers(axis: Axis) -> None:
     """Ticks on whole numbers only."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _position: tick_text(value)))
 
 

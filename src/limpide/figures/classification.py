@@ -10,6 +10,7 @@ from limpide.evaluation import Evaluation
 from limpide.figures.axes import grid, percent, short, show_numbers, text_width
 from limpide.figures.picture import BLUE, INK, MUTED, ON_COLOUR, ORANGE, PAPER, Picture, Sheet, Table
 from limpide.i18n import _, format_count, format_decimal
+from limpide.stats import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _MOST_COUNTED_CLASSES = 15
 _FALSE_ALARMS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MOST_ROC_POINTS = 60
+_MOST_ROC_CURVES = 20
 
 
 def confusion(evaluation: Evaluation) -> Picture:
@@ -28,7 +30,7 @@ def confusion(evaluation: Evaluation) -> Picture:
         tuple((label, *(int(n) for n in row)) for label, row in zip(labels, counts)),
     )
     k = len(labels)
-    side = min(max(0.42 * k, 2.2), 4.6)
+    side = min(max(0.42 * k, 2.0), 4.6)
     names = [short(label, 14) for label in labels]
     left, bottom = 0.5 + text_width(names), 0.62 if _fit(names, side) else 0.55 + text_width(names)
 
@@ -48,7 +50,7 @@ def confusion(evaluation: Evaluation) -> Picture:
     caption = _(
         "Rows are the truth, columns the answers. Blue cells on the diagonal are right, orange ones are mistakes."
     )
-    size = (max(left + side + 0.15, 3.6), bottom + side + 0.1)
+    size = (max(left + side + 0.15, 5.4), bottom + side + 0.1)
     return Picture("confusion", _("Which class was taken for which"), caption, table, draw, size)
 
 
@@ -89,6 +91,7 @@ def calibration(evaluation: Evaluation) -> Picture:
     confidence = [float(row["confidence"]) for row in bins]
     accuracy = [float(row["accuracy"]) for row in bins]
     n = np.array([int(row["n"]) for row in bins])
+    ends = [wilson(round(share * count), count) for share, count in zip(accuracy, n.tolist())]
     table = Table(
         (_("confidence"), _("share that was right"), _("how many")),
         tuple((percent(c, 1), percent(a, 1), int(m)) for c, a, m in zip(confidence, accuracy, n)),
@@ -97,11 +100,11 @@ def calibration(evaluation: Evaluation) -> Picture:
     def draw(sheet: Sheet) -> None:
         axes = sheet.axes(0.75, 0.55, right=0.25)
         grid(axes)
-        low = min([*confidence, *accuracy, 0.95])
+        low = min([*confidence, *accuracy, *(low for low, _high in ends), 0.95])
         low = 0.0 if low < 0.3 else np.floor(10 * low) / 10
         axes.set(xlim=(low, 1.0), ylim=(low, 1.0))
         axes.plot([low, 1], [low, 1], color=MUTED, linewidth=1, dashes=(2, 2))
-        axes.plot(confidence, accuracy, color=BLUE, linewidth=1.2, alpha=0.6, clip_on=False)
+        axes.vlines(confidence, *zip(*ends), color=BLUE, linewidth=1.6, alpha=0.35)
         sizes = 20 + 160 * n / max(n.max(initial=0), 1)
         axes.scatter(confidence, accuracy, sizes, color=BLUE, edgecolor=PAPER, linewidth=1, zorder=3, clip_on=False)
         show_numbers(axes.xaxis, as_percent=True)
@@ -111,7 +114,8 @@ def calibration(evaluation: Evaluation) -> Picture:
 
     caption = _(
         "On the dashed line, 80 answers out of 100 given with 80 points of confidence are right. "
-        "Under it the network is too sure of itself. Larger dots stand for more answers."
+        "Under it the network is too sure of itself. Larger dots stand for more answers; the line "
+        "through each is where it would lie for other examples, 95 times out of 100."
     )
     return Picture("calibration", _("Can its confidence be trusted?"), caption, table, draw)
 
@@ -120,7 +124,10 @@ def roc(evaluation: Evaluation) -> Picture:
     """The classes found against the false alarms, for every threshold."""
     curves = {str(label): (np.asarray(c["fpr"]), np.asarray(c["tpr"])) for label, c in (evaluation.roc or {}).items()}
     areas = {label: float(np.trapezoid(tpr, fpr)) for label, (fpr, tpr) in curves.items()}
-    hardest = min(areas, key=lambda label: areas[label]) if len(areas) > 1 else None
+    if len(areas) == 1 and (exact := evaluation.metrics["roc_auc"].value) is not None:
+        areas = dict.fromkeys(areas, exact)
+    hardest = min(areas, key=lambda label: areas[label], default="")
+    several = len(areas) > 1
     table = Table(
         (
             _("class"),
@@ -138,17 +145,15 @@ def roc(evaluation: Evaluation) -> Picture:
         grid(axes)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, dashes=(2, 2))
-        for label, (fpr, tpr) in sorted(curves.items(), key=lambda item: item[0] == hardest):
+        for label in reversed(sorted(areas, key=lambda label: areas[label])[:_MOST_ROC_CURVES]):
+            fpr, tpr = curves[label]
             kept = np.unique(np.linspace(0, len(fpr) - 1, min(len(fpr), _MOST_ROC_POINTS)).astype(int))
-            special = label == hardest
-            axes.plot(
-                fpr[kept], tpr[kept], color=ORANGE if special else BLUE, linewidth=2 if special or not hardest else 1.2
-            )
+            colour = ORANGE if several and label == hardest else BLUE
+            axes.plot(fpr[kept], tpr[kept], color=colour, linewidth=2 if label == hardest else 1.2)
         if hardest:
-            text = _("hardest: {label}, area {area}").format(label=short(hardest), area=format_decimal(areas[hardest]))
-            axes.text(0.98, 0.06, text, color=ORANGE, ha="right")
-        for area in areas.values() if not hardest else ():
-            axes.text(0.98, 0.06, _("area {area}").format(area=format_decimal(area)), color=BLUE, ha="right")
+            text = _("hardest: {label}, area {area}") if several else _("{label}, area {area}")
+            words = text.format(label=short(hardest), area=format_decimal(areas[hardest]))
+            axes.text(0.98, 0.06, words, color=ORANGE if several else BLUE, ha="right")
         show_numbers(axes.xaxis, as_percent=True)
         show_numbers(axes.yaxis, as_percent=True)
         axes.set_xlabel(_("false alarms"))
@@ -158,6 +163,8 @@ def roc(evaluation: Evaluation) -> Picture:
         "Each curve is one class against the rest: what share of it is found, for a given share of false alarms. "
         "The nearer to the upper left corner, the better; guessing gives the dashed line."
     )
+    if len(curves) > _MOST_ROC_CURVES:
+        caption += " " + _("The {n} hardest classes are drawn.").format(n=_MOST_ROC_CURVES)
     return Picture("roc", _("Found against false alarms (ROC)"), caption, table, draw)
 
 

@@ -25,6 +25,8 @@ def baselines(evaluation: Evaluation, others: dict[str, Evaluation], name: str) 
     measured = [(word, metric) for word, metric in measured if metric.value is not None]
     measured.sort(key=lambda pair: -_value(pair[1]) if definition.higher_is_better else _value(pair[1]))
     low, high = _range([ours, *(metric for other, metric in known.items() if other not in _TRIVIAL)])
+    # a simple model that lies within is drawn whole, its interval too
+    low, high = _range([metric for _word, metric in measured if low <= _value(metric) <= high])
     off = [word for word, metric in measured if not low <= _value(metric) <= high]
     table = Table(
         (_("model"), _(definition.label), _("low end"), _("high end")),

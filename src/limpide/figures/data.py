@@ -118,5 +118,5 @@ def examples(worst: Sequence[Example]) -> Picture:
                 ha="center", va="top", size=8.5,
             )  # fmt: skip
 
-    caption = _("The mistakes made with the most confidence come first.")
+    caption = _("The worst first: those whose truth was given the least chance.")
     return Picture("examples", _("The worst answers"), caption, table, draw, (across * width, max(down, 1) * height))

@@ -11,6 +11,7 @@ from limpide.figures.axes import (
     capital,
     grid,
     name_ends,
+    number_width,
     show_numbers,
     show_powers,
     show_whole_numbers,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Curve = tuple[str, str, Sequence[float | None]]
 """A name, a colour, a value per epoch (None where there is none)."""
 
-_LOG_FROM = 20.0
+_LOG_FROM = 8.0
 _FLOOR_OF_R2 = -1.0
 
 
@@ -45,7 +46,10 @@ def loss(run: Run, running: bool = False) -> Picture:
         curves.insert(0, (_("running average"), MUTED, [epoch.running_loss for epoch in history]))
     values = _finite(value for _name, _colour, curve in curves for value in curve)
     log = bool(values) and min(values) > 0 and max(values) / min(values) > _LOG_FROM
-    caption = _("Lower is better. Both curves are measured at the end of each epoch, with the same weights.")
+    caption = _(
+        "Lower is better. Both curves are measured at the end of each epoch, with the same weights. "
+        "The weights of the best epoch, lowest on the validation rows, were kept."
+    )
     if log:
         caption += " " + _("The scale is logarithmic: each step up multiplies the loss.")
     rows = tuple(
@@ -93,10 +97,11 @@ def _curves(
     drawn = [curve for curve in drawn if _finite(curve[2])]
 
     def draw(sheet: Sheet) -> None:
-        axes = sheet.axes(0.75, 0.55, right=0.2 + text_width(word for word, *_rest in drawn), top=0.32)
-        grid(axes)
         values = _finite(value for *_rest, curve in drawn for value in curve) or [0.0, 1.0]
         low, high = _limits(values, log, as_percent, floor)
+        right = 0.2 + text_width(word for word, *_rest in drawn)
+        axes = sheet.axes(0.3 + number_width(low, high), 0.55, right, top=0.32)
+        grid(axes)
         axes.set_ylim(low, high)
         axes.set_xlim(min(epochs, default=0), max(epochs, default=1) + (0 if len(epochs) > 1 else 1))
         if log:
@@ -148,7 +153,9 @@ def _limits(values: Sequence[float], log: bool, as_percent: bool, floor: float |
     if floor is not None:
         low = floor
     room = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
-    return (low - room if low - room > 0 or low < 0 else 0.0), (min(high + room, 1.0) if as_percent else high + room)
+    return (low - room if low - room > 0 or low < 0 else 0.0), (
+        min(high + room, 1 + room / 4) if as_percent else high + room
+    )
 
 
 def _finite(values: object) -> list[float]:

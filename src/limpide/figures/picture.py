@@ -91,8 +91,13 @@ _STYLE: dict[Any, Any] = {
     "ytick.major.pad": 6.0,
 }
 
-_DRAWN = ("axes.", "figure.", "font.", "grid.", "image.", "lines.", "markers.", "patch.", "path.", "savefig.", "text.")
-_DRAWN += ("scatter.", "svg.", "pdf.", "xaxis.", "yaxis.", "xtick.", "ytick.")
+_DRAWN = tuple(
+    f"{group}."
+    for group in (
+        *("axes", "figure", "font", "grid", "image", "lines", "markers", "patch", "path", "pdf", "savefig"),
+        *("scatter", "svg", "text", "xaxis", "xtick", "yaxis", "ytick"),
+    )
+)
 _TITLE_HEIGHT = 0.42
 _Cell = str | int | float | None
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from limpide.evaluation import Evaluation
-from limpide.figures.axes import grid, short, show_numbers, show_whole_numbers, tick_text
+from limpide.figures.axes import grid, number_width, short, show_numbers, show_whole_numbers, tick_text
 from limpide.figures.picture import BLUE, GREEN, MUTED, PAPER, RED, Picture, Sheet, Table
 from limpide.i18n import _, format_count, ngettext
 
@@ -42,13 +42,13 @@ def prediction_vs_truth(
     along = true if against == "truth" else rows + 1.0
 
     def draw(sheet: Sheet) -> None:
-        axes = sheet.axes(0.9, 0.55, right=0.2)
+        axes = sheet.axes(0.45 + number_width(*np.percentile(outputs, [0, 100])), 0.55, right=0.25)
         grid(axes)
         if against == "truth":
             ends = [float(true.min()), float(true.max())]
             axes.plot(ends, ends, color=GREEN, linewidth=1.6, zorder=1)
         else:
-            axes.plot(along, true, "o", color=GREEN, markersize=4.5, markeredgecolor=PAPER, markeredgewidth=0.6)
+            axes.plot(along, true, "o", color=GREEN, markersize=8, markeredgewidth=0)
         axes.plot(along, predicted, "o", color=BLUE, markersize=5, markeredgecolor=PAPER, markeredgewidth=0.6)
         far = np.abs(predicted - true) > limit
         if far.any():
@@ -59,7 +59,11 @@ def prediction_vs_truth(
             )  # fmt: skip
         (show_numbers if against == "truth" else show_whole_numbers)(axes.xaxis)
         show_numbers(axes.yaxis)
-        axes.set_xlabel(_("true {target}").format(target=short(target)) if against == "truth" else _("test rows, one after the other"))
+        axes.set_xlabel(
+            _("true {target}").format(target=short(target))
+            if against == "truth"
+            else _("test rows, one after the other")
+        )
         axes.set_ylabel(_("predicted {target}").format(target=short(target)))
 
     by_truth = _("The green line is the truth, each blue dot a prediction.")

@@ -119,7 +119,8 @@ LOSSES.add(
 
 def _log(p: Array) -> Array:
     """ln p, but never below -100: a probability that rounds to 0 costs 100, as in PyTorch's BCELoss."""
-    return np.log(np.maximum(p, np.asarray(np.exp(-100.0), p.dtype)))
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(p), -100)
 
 
 def _inverse(p: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -199,19 +199,23 @@ class Network:
     def from_dict(data: Mapping[str, Any]) -> Network:
         """The network of `to_dict`.
 
-        Raises  UnknownName for a layer or field that does not exist
+        Raises  UnknownName for a layer or field that does not exist, RecipeError for a field left out
         """
         layers = []
-        for i, fields in enumerate(data["layers"]):
-            fields = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+        for i, description in enumerate(data["layers"]):
             where = _("layer {path}").format(path=i)
-            kind = fields.pop("type", "")
-            if kind not in LAYERS:
-                raise UnknownName(where, kind, LAYERS)
-            for key in fields:
-                if key not in LAYERS[kind].__dataclass_fields__:
-                    raise UnknownName(where, key, LAYERS[kind].__dataclass_fields__)
-            layers.append(LAYERS[kind](**fields))
+            given = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
+            keyword = str(given.pop("type", ""))
+            if keyword not in LAYERS:
+                raise UnknownName(where, keyword, LAYERS)
+            known = {field.name: field for field in fields(LAYERS[keyword])}
+            for name in given:
+                if name not in known:
+                    raise UnknownName(where, name, known)
+            missing = [name for name, field in known.items() if field.default is MISSING and name not in given]
+            if missing:
+                raise RecipeError(problem(where, ", ".join(missing), _("nothing")))
+            layers.append(LAYERS[keyword](**given))
         return Network(tuple(data["input"]), tuple(layers))
 
     def _repr_html_(self) -> str:

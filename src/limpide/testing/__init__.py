@@ -18,4 +18,6 @@ from limpide.testing.cases import Rule as Rule
 from limpide.testing.cases import assert_close as assert_close
 from limpide.testing.cases import assert_same_bits as assert_same_bits
 from limpide.testing.conformance import EngineConformance as EngineConformance
+from limpide.testing.failures import TESTS as TESTS
+from limpide.testing.failures import failures as failures
 from limpide.testing.reference import central_differences as central_differences

@@ -125,7 +125,7 @@ class EngineConformance:
             assert_close(grads[name], grad, "pass", precision, name)
 
     def test_the_gradient_for_the_input_is_the_slope_of_the_loss(self, case: Case) -> None:
-        """`Trace.grad_input` against central differences: what shows a wrong derivative of a layer without parameters."""
+        """`Trace.grad_input` against central differences: it shows a wrong layer that has no parameters."""
         network, weights, (x, y) = case.network, case.weights(), case.rows()
         trace = self.start(case).trace(x, y, noise_of(0))
         slopes = central_differences(lambda x: reference_loss(network, case.loss, weights, x, y, noise_of(0)), x)

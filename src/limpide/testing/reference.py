@@ -37,7 +37,9 @@ def modes_of(network: Network, noise: Noise | None) -> list[Mode]:
     return [Mode(True, noise(path) if layer.random else None) for path, layer in zip(network.paths, network.layers)]
 
 
-def reference_output(network: Network, weights: Mapping[str, np.ndarray], x: Array, noise: Noise | None = None) -> Array:
+def reference_output(
+    network: Network, weights: Mapping[str, np.ndarray], x: Array, noise: Noise | None = None
+) -> Array:
     """The outputs, in evaluation mode unless there is noise."""
     parameters = Parameters.of(network, weights, np.float64)
     return forward(network, parameters.layers, np.asarray(x, np.float64), modes_of(network, noise))[0]
@@ -50,9 +52,7 @@ def reference_loss(
     return float(np.mean(loss.value(reference_output(network, weights, x, noise), y)))
 
 
-def reference_pass(
-    network: Network, loss: Loss, parameters: Parameters, x: Array, y: Array, modes: list[Mode]
-) -> Pass:
+def reference_pass(network: Network, loss: Loss, parameters: Parameters, x: Array, y: Array, modes: list[Mode]) -> Pass:
     """The gradients by the layers' own backward."""
     output, outs = forward(network, parameters.layers, np.asarray(x, np.float64), modes)
     dx, grads = backward(network, parameters.layers, outs, loss.gradient(output, y), need_dx=True)

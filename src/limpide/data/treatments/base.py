@@ -38,11 +38,13 @@ class Scale:
             return cls(low, 1.0)
         # Squares of values beyond 1e150 are no floats: such a column is measured in units of its greatest value.
         unit = max(abs(low), abs(high)) if max(abs(low), abs(high)) > 1e150 or high - low < 1e-150 else 1.0
-        return cls(float((known / unit).mean()) * unit, float((known / unit).std()) * unit)
+        mean, sd = float((known / unit).mean()) * unit, float((known / unit).std()) * unit
+        return cls(mean, sd or 1.0)
 
     def applied(self, known: np.ndarray) -> np.ndarray:
         """z of each value."""
-        scaled: np.ndarray = (known - self.mean) / self.sd
+        with np.errstate(over="ignore"):
+            scaled: np.ndarray = (known - self.mean) / self.sd
         return scaled
 
     def arithmetic(self, name: str) -> str:

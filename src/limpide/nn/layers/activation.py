@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class Activation(Layer):
         return f"{self.row.formula}, a = {self.start_slope:g}"
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> Activation:
         """`relu`, or `leaky_relu 0.2`."""
         name = ACTIVATIONS[words[0]].name
         if len(words) == 1:

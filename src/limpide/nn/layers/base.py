@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class Layer(ABC):
 
     @classmethod
     @abstractmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> Layer:
         """The layer of an item of a network's text; `words[0]` is the keyword (for dense, the number of units)."""
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class BatchNorm(Layer):
         return f"momentum {self.momentum:g}, ε {self.epsilon:g}"
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> BatchNorm:
         """`batchnorm`."""
         reader = Words(words, where)
         reader.skip()

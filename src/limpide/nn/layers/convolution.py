@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -75,7 +75,7 @@ class Conv2d(Layer):
         return Out(y, {"columns": columns, "shape": np.array(x.shape)}, w.buffers)
 
     def backward(
-        self, w: Weights, cache: Tree, dy: Float[Array, "batch channels rows cols"], need_dx: bool = True
+        self, w: Weights, cache: Tree, dy: Float[Array, "batch {self.channels} rows_out cols_out"], need_dx: bool = True
     ) -> tuple[Float[Array, "batch channels rows cols"] | None, Tree]:
         """dK = Σ_batch dy columns^T; db = sum of dy over batch and positions; dx: each column's gradient added back.
 
@@ -146,7 +146,7 @@ class Conv2d(Layer):
         )
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> Conv2d:
         """`conv 32 3x3`, `conv 32 5x5 stride 2 pad 2 no bias`."""
         reader = Words(words, where)
         reader.skip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -96,7 +96,7 @@ class Dense(Layer):
         return f"{in_shape[0]} → {self.units}, " + (_("bias") if self.bias else _("no bias"))
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> Dense:
         """`128`, or `128 no bias`."""
         reader = Words(words, where)
         units = reader.integer(_("number of units"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Dropout(Layer):
         return _("p = {rate}, in training only").format(rate=format_number(self.rate))
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> Dropout:
         """`dropout 0.2`."""
         reader = Words(words, where)
         reader.skip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Flatten(Layer):
         return f"{show_shape(in_shape)} → {prod(in_shape)}"
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> Flatten:
         """`flatten`."""
         reader = Words(words, where)
         reader.skip()

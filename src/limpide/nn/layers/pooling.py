@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -46,7 +46,7 @@ class _Window:
         return _("{size}, stride {stride}").format(size=show_shape(self.size), stride=stride)
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> _Window:
         reader = Words(words, where)
         reader.skip()
         size = reader.pair(_("size of the block"))
@@ -105,7 +105,7 @@ class MaxPool2d(Layer):
         return self._window.specification()
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> MaxPool2d:
         """`maxpool 2`, `maxpool 3x3 stride 2`."""
         window = _Window.from_words(words, where)
         return cls(window.size, window.stride)
@@ -151,7 +151,7 @@ class AvgPool2d(Layer):
         return self._window.specification()
 
     @classmethod
-    def from_words(cls, words: list[str], where: str) -> Self:
+    def from_words(cls, words: list[str], where: str) -> AvgPool2d:
         """`avgpool 2`."""
         window = _Window.from_words(words, where)
         return cls(window.size, window.stride)

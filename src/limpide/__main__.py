@@ -1,0 +1,69 @@
+"""The door of the command line: streams and language first, for click chooses its own words where it is imported."""
+
+from __future__ import annotations
+
+import codecs
+import gettext
+import os
+import sys
+from collections.abc import Sequence
+
+from limpide import i18n
+from limpide.i18n import _
+
+NEAREST = str.maketrans("·×–—’→✗█▁▂▃▄▅▆▇", "*x--'>x#.:-=+*%")
+"""What stands for a character that a narrow encoding lacks, where taking off its accent is not enough."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    arguments  the words after `limpide`; None takes those of the process
+    Returns    the exit code: 0; 1 for a failure; 2 when what was asked cannot be done; 130 after Ctrl-C
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        _widen_streams()
+        _choose_language(words)
+        from limpide.cli import run
+
+        return run(words)
+    except KeyboardInterrupt:
+        print("\n" + _("interrupted: nothing was written"), file=sys.stderr)
+        return 130
+
+
+def _choose_language(words: Sequence[str]) -> None:
+    """The language of `--lang`, else of the environment, for our words and for click's."""
+    named = None
+    for i, word in enumerate(words):
+        option, _equals, value = word.partition("=")
+        if option == "--lang":
+            named = value or (words[i + 1] if i + 1 < len(words) else None)
+    language = i18n.set_language(named)
+    # click asks gettext itself: it looks in LANGUAGE for the language and in the current domain for the text
+    os.environ["LANGUAGE"] = language
+    gettext.bindtextdomain("limpide", str(i18n.LOCALE_FOLDER))
+    gettext.textdomain("limpide")
+
+
+def _widen_streams() -> None:
+    """Let no character stop a command: what the encoding of a stream lacks is written as its nearest neighbour."""
+    codecs.register_error("nearest", _nearest)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="nearest")
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    from unicodedata import combining, normalize
+
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end].translate(NEAREST)
+    plain = "".join(c for c in normalize("NFKD", lacking) if not combining(c))
+    return plain.encode("ascii", "replace").decode("ascii"), error.end
+
+
+if __name__ == "__main__":
+    sys.exit(main())

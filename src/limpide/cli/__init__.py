@@ -1,0 +1,83 @@
+"""The command line: each command parses, calls one function of the API, and shows what came."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+import limpide
+from limpide.cli.options import lang
+from limpide.cli.predictions import evaluate, predict
+from limpide.cli.runs import runs, show
+from limpide.cli.screen import complain
+from limpide.cli.training import new, train
+from limpide.cli.understanding import data, network
+from limpide.errors import LimpideError
+from limpide.i18n import _
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands as they were given, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    "limpide",
+    cls=_InOrder,
+    commands=[train, predict, evaluate, runs, show, data, new, network],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    subcommand_metavar=_("COMMAND ..."),
+    help=_("Train neural networks on your own tables and images, and see every number they compute."),
+    epilog=_("Begin with: limpide train digits"),
+)
+@click.version_option(limpide.__version__, message="limpide %(version)s")
+@lang
+def group() -> None:
+    """The words after `limpide`."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command; what goes wrong is told in a line, and gives the exit code.
+
+    LIMPIDE_DEBUG=1 shows where an error came from.
+    """
+    try:
+        code = group.main(list(words) or ["--help"], prog_name="limpide", standalone_mode=False)
+        sys.stdout.flush()
+        return code or 0
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except BrokenPipeError:
+        # the reader left; what is still buffered for it must not fail again when Python closes the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except click.ClickException as error:
+        complain([error.format_message()])
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = _("{command} --help tells more").format(command=error.ctx.command_path)
+            print(" ", hint, file=sys.stderr)
+        return error.exit_code
+    except LimpideError as error:
+        _trace()
+        complain(error.problems)
+        return error.exit_code
+    except Exception as error:
+        _trace()
+        hint = "" if _is_debug() else _("; LIMPIDE_DEBUG=1 shows where")
+        complain([_("unexpected error: {kind}: {text}{hint}").format(kind=type(error).__name__, text=error, hint=hint)])
+        return 1
+
+
+def _is_debug() -> bool:
+    return os.environ.get("LIMPIDE_DEBUG", "") not in ("", "0")
+
+
+def _trace() -> None:
+    if _is_debug():
+        traceback.print_exc()

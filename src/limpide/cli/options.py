@@ -1,0 +1,80 @@
+"""The options that several commands share, and how `NAME=VALUE` is read."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from limpide.errors import RecipeError, UnknownName, problem
+from limpide.i18n import LANGUAGES, _
+
+lang = click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    expose_value=False,
+    help=_("Language of everything shown; the system's when left out."),
+)
+as_json = click.option("--json", "is_json", is_flag=True, help=_("Print one JSON object on standard output."))
+
+
+def read_pairs(context: click.Context, option: click.Parameter, words: Sequence[str]) -> dict[str, str]:
+    """The names and values of words such as `area=70`.
+
+    Raises  RecipeError  with every word that is not of this form
+    """
+    wrong = [word for word in words if not word.partition("=")[0] or "=" not in word]
+    if wrong:
+        raise RecipeError(*(problem(option.opts[0], _("NAME=VALUE"), repr(word)) for word in wrong))
+    return {name.strip(): value.strip() for name, _equals, value in (word.partition("=") for word in words)}
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What can be said of a table against what would be guessed."""
+    for option in (
+        click.option("--drop", metavar="COL", multiple=True, help=_("Leave this column out; may be repeated.")),
+        click.option(
+            "--kind",
+            "kinds",
+            metavar="COL=KIND",
+            multiple=True,
+            callback=read_pairs,
+            help=_("What a column is: number, category, boolean, date, ...; may be repeated."),
+        ),
+        click.option("--target", metavar="COL", help=_("The column to predict.")),
+    ):
+        command = option(command)
+    return command
+
+
+def recipe_values(named: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, Any]:
+    """Dotted keys of a recipe with their values.
+
+    named   by flat name; what is None or empty was not said
+    others  by flat or dotted name, each value as TOML writes it, or a bare word
+    Raises  RecipeError  with every name that no recipe knows
+    """
+    from limpide.recipe import OPTIONS, Recipe
+
+    values = {OPTIONS[name]: value for name, value in named.items() if value not in (None, [], {})}
+    empty = Recipe.from_options("-")
+    tables = [key for key in OPTIONS.values() if isinstance(empty.value(key), dict)]
+    unknown = []
+    for name, text in others.items():
+        key = OPTIONS.get(name, name)
+        if key not in OPTIONS.values() and key.rpartition(".")[0] not in tables:
+            unknown.append(str(UnknownName("--option", name, [*OPTIONS, *OPTIONS.values()])))
+        values[key] = _toml_value(text)
+    if unknown:
+        raise RecipeError(*unknown)
+    return values
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return read["value"] if len(read) == 1 else text

@@ -1,0 +1,263 @@
+"""`limpide predict` and `limpide evaluate`: a run on new data."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limpide.cli.options import as_json, lang, read_pairs
+from limpide.cli.screen import make_table, natural_width, open_console, percent, print_json, show_notes
+from limpide.errors import DataError, MissingPackage, RecipeError, UnknownName, did_you_mean, problem
+from limpide.i18n import _, format_count, format_decimal, format_number, ngettext
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+    from limpide.data.dataset import Dataset, Note
+    from limpide.runs import Run
+
+SHOWN_ROWS = 20
+FORMATS = (".csv", ".tsv", ".parquet", ".xlsx")
+
+
+@click.command(
+    "predict",
+    help=_(
+        "Predict with a run: a whole file, or one row.\n\n"
+        "RUN is the folder of a run. There is a prediction for each row or image of SOURCE, or for the values given "
+        "with --set. The file of --out holds the columns of SOURCE and the predictions. Without it a terminal shows "
+        "the first rows, and a pipe gets all of them as CSV."
+    ),
+)
+@click.argument("folder", metavar="RUN")
+@click.argument("source", required=False)
+@click.option(
+    "--set",
+    "values",
+    metavar="COL=VALUE",
+    multiple=True,
+    callback=read_pairs,
+    help=_("The value of a column, instead of SOURCE; an empty one is missing."),
+)
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help=_("Write .csv, .tsv, .parquet or .xlsx."))
+@click.option("--force", is_flag=True, help=_("Overwrite the file of --out."))
+@as_json
+@lang
+def predict(
+    folder: str, source: str | None, values: dict[str, str], out: Path | None, force: bool, is_json: bool
+) -> None:
+    """What is wrong with the request is told before the run is read."""
+    from limpide.runs import load
+
+    if (source is None) == (not values):
+        got = _("neither") if source is None else _("both")
+        raise RecipeError(problem("predict", _("either SOURCE or --set"), got))
+    if out is not None:
+        _check_out(out, force)
+    run = load(folder)
+    given: Any = source if source is not None else [_row(run, values)]
+    dataset = run.read(given)
+    inputs: Any = dataset.inputs
+    predictions = run.predictions(inputs)
+    notes = [*dataset.notes, *run.preparation.notes(inputs)]
+    table = _beside(dataset, predictions)
+    if out is not None:
+        _write(table, out)
+    if is_json:
+        facts: dict[str, Any] = {"run": folder, "task": run.task, "target": run.target.name, "rows": len(predictions)}
+        facts["notes"] = [asdict(note) for note in notes]
+        print_json(facts | ({"out": str(out)} if out is not None else {"predictions": predictions.to_dicts()}))
+    elif values:
+        _show_one(open_console(), run, predictions, notes)
+    else:
+        _show_table(table, predictions, notes, out)
+
+
+def _row(run: Run, values: Mapping[str, str]) -> dict[str, str | None]:
+    """The one row that --set describes.
+
+    Raises  DataError  with every column that is missing, and every one the model does not know
+    """
+    from limpide.data.preparation import TablePreparation
+
+    if not isinstance(run.preparation, TablePreparation):
+        raise DataError(problem("--set", _("a model of tables"), _("one of images"), _("name an image or a folder")))
+    known = run.preparation.column_names
+    problems = [str(UnknownName("--set", name, known)) for name in values if name not in known]
+    for name in known:
+        if name not in values:
+            mend = _("add --set {name}=VALUE, or {name}= when it is not known").format(name=name)
+            problems.append(problem(_("column {name}").format(name=name), _("a value"), _("none"), mend))
+    if problems:
+        raise DataError(*problems)
+    return {name: values[name] or None for name in known}
+
+
+def _beside(dataset: Dataset, predictions: pl.DataFrame) -> pl.DataFrame:
+    """The predictions behind the data's own columns; for images, behind their numbers."""
+    import polars as pl
+
+    if isinstance(dataset.inputs, pl.DataFrame):
+        given = dataset.inputs
+    else:
+        given = pl.DataFrame({"image": range(1, len(predictions) + 1)})
+    if dataset.target is not None:
+        given = given.with_columns(dataset.target)
+    # a file that was predicted before brings old predictions along: the new ones take their place
+    return given.drop(predictions.columns, strict=False).hstack(predictions)
+
+
+def _check_out(path: Path, force: bool) -> None:
+    """RecipeError before any work, when the file could not be written at the end."""
+    if path.suffix.lower() not in FORMATS:
+        mend = did_you_mean(path.suffix.lower(), FORMATS)
+        raise RecipeError(
+            problem(
+                "--out", _("a name that ends in one of {names}").format(names=", ".join(FORMATS)), repr(path.name), mend
+            )
+        )
+    if path.exists() and not force:
+        raise RecipeError(problem(str(path), _("a new file"), _("one that is there"), _("overwrite it with --force")))
+    if not path.parent.is_dir():
+        raise RecipeError(problem(str(path.parent), _("a folder"), _("nothing there"), _("make it first")))
+
+
+def _write(table: pl.DataFrame, path: Path) -> None:
+    from limpide.checkpoint import write_bytes
+
+    file = io.BytesIO()
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        table.write_parquet(file)
+    elif suffix == ".xlsx":
+        try:
+            table.write_excel(file)
+        except ModuleNotFoundError:
+            mend = _("pip install xlsxwriter, or write .csv")
+            raise MissingPackage(problem(str(path), _("the package xlsxwriter"), _("none"), mend)) from None
+    else:
+        table.write_csv(file, separator="\t" if suffix == ".tsv" else ",")
+    try:
+        write_bytes(path, file.getvalue())
+    except OSError as error:
+        raise RecipeError(problem(str(path), _("a file that can be written"), error.strerror or str(error))) from None
+
+
+def _show_one(console: Console, run: Run, predictions: pl.DataFrame, notes: list[Note]) -> None:
+    """The prediction for one row, and how sure it is."""
+    from rich.text import Text
+
+    row = predictions.row(0, named=True)
+    answer = row["prediction"]
+    text = Text(f"{run.target.name} = ")
+    text.append(format_number(answer) if isinstance(answer, float) else str(answer), style="bold")
+    console.print(text)
+    if run.target.labels:
+        shares = [(label, row[f"P({label})"]) for label in run.target.labels]
+        rows = [(label, percent(share), "█" * round(20 * share)) for label, share in shares]
+        console.print()
+        console.print(make_table((run.target.name, _("probability"), ""), rows, right=(1,)))
+    show_notes(console, notes)
+
+
+def _show_table(table: pl.DataFrame, predictions: pl.DataFrame, notes: list[Note], out: Path | None) -> None:
+    """The predictions on a terminal; all of them as CSV in a pipe, with the notes aside."""
+    is_piped = not sys.stdout.isatty()
+    show_notes(open_console(is_json=is_piped), notes)
+    if out is not None:
+        n = len(predictions)
+        text = ngettext("{n} prediction written to {path}", "{n} predictions written to {path}", n)
+        open_console().print(text.format(n=format_count(n), path=out), soft_wrap=True)
+    elif is_piped:
+        sys.stdout.write(table.write_csv())
+    else:
+        _show_first(open_console(), table, predictions)
+
+
+def _show_first(console: Console, table: pl.DataFrame, predictions: pl.DataFrame) -> None:
+    """The first rows: beside the data's own columns where there is room."""
+    shown = None
+    for frame in (table, predictions):
+        head = frame.head(SHOWN_ROWS)
+        cells = [[str(i + 1) for i in range(len(head))], *(_cells(column) for column in head)]
+        right = [0, *(i + 1 for i, kind in enumerate(frame.dtypes) if kind.is_numeric())]
+        shown = make_table((_("row"), *frame.columns), zip(*cells, strict=True), right=right)
+        if natural_width(shown) <= console.width:
+            break
+    console.print(shown)
+    if len(predictions) > SHOWN_ROWS:
+        text = _("the first {shown} of {n} rows; --out FILE writes all")
+        console.print(text.format(shown=SHOWN_ROWS, n=format_count(len(predictions))), style="dim")
+
+
+def _cells(column: pl.Series) -> list[str]:
+    """A column as text; its decimals stand under one another."""
+    if not column.dtype.is_float():
+        return ["" if value is None else str(value) for value in column]
+    most = max((abs(value) for value in column if value is not None and isfinite(value)), default=0.0)
+    decimals = max(0, 4 - len(str(int(most))) + 1) if most < 1e9 else None
+    return [
+        "" if value is None else format_number(value) if decimals is None else format_decimal(value, decimals)
+        for value in column
+    ]
+
+
+@click.command(
+    "evaluate",
+    help=_(
+        "Measure a run on data whose answers are known.\n\n"
+        "RUN is the folder of a run. Without SOURCE the measures are those of its own test rows, beside the baselines."
+    ),
+)
+@click.argument("folder", metavar="RUN")
+@click.argument("source", required=False)
+@as_json
+@lang
+def evaluate(folder: str, source: str | None, is_json: bool) -> None:
+    """With JSON as with tables: every metric, its interval where there is one, and the confusion matrix."""
+    from limpide.cli.pages import classes_table, evaluation_facts, metrics_table
+    from limpide.runs import load
+
+    run = load(folder)
+    dataset = None if source is None else run.read(source)
+    notes = [] if dataset is None else [*dataset.notes, *_note_on_origin(run, dataset)]
+    evaluation = run.evaluate(dataset)
+    if is_json:
+        facts = {"run": folder, "data": source, "task": run.task, **evaluation_facts(evaluation)}
+        facts |= {"labels": list(evaluation.labels), "confusion": evaluation.confusion}
+        print_json(facts | {"notes": [asdict(note) for note in notes]})
+        return
+    console = open_console()
+    show_notes(console, notes)
+    if source is None:
+        console.print(_("on the run's own test rows, which training never saw"), style="dim")
+    console.print(metrics_table(evaluation, run.baselines if source is None else {}))
+    if evaluation.per_class:
+        console.print()
+        console.print(classes_table(evaluation))
+    if source is None:
+        console.print()
+        console.print(run.verdict, style="bold", soft_wrap=not console.is_terminal)
+
+
+def _note_on_origin(run: Run, dataset: Dataset) -> list[Note]:
+    """A warning where a network is asked about the rows it learned from."""
+    from limpide.data.dataset import Note
+
+    if not run.dataset_sha256 or dataset.sha256 != run.dataset_sha256:
+        return []
+    n = run.split_sizes["train"]
+    text = ngettext(
+        "the run was trained on this data: it has seen {n} row of it; without SOURCE, the others are measured",
+        "the run was trained on this data: it has seen {n} rows of it; without SOURCE, the others are measured",
+        n,
+    )
+    return [Note("warning", dataset.name, text.format(n=format_count(n)))]

@@ -1,0 +1,162 @@
+"""`limpide train` and `limpide new`: a recipe from the command line, trained or written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limpide.cli.options import as_json, data_options, lang, read_pairs, recipe_values
+from limpide.cli.screen import as_command, complain, open_console, print_json, printable
+from limpide.errors import RecipeError, problem
+from limpide.i18n import _
+
+if TYPE_CHECKING:
+    from limpide.job import Job
+    from limpide.recipe import Recipe
+
+RECIPE_OPTIONS: dict[str, tuple[str, str, type, str]] = {
+    "--network": ("network", "TEXT", str, _('Hidden layers, such as "64 relu, 32 relu", or a whole network.')),
+    "--epochs": ("epochs", "N", int, _("Passes over the training rows, at most.")),
+    "--batch": ("batch_size", "N", int, _("Rows per update.")),
+    "--optimizer": ("optimizer", "NAME", str, _("sgd, momentum, nesterov, rmsprop, adam or adamw.")),
+    "--rate": ("rate", "R", float, _("Learning rate.")),
+    "--loss": ("loss", "NAME", str, _("What training lowers, such as mse or cross_entropy.")),
+    "--patience": ("patience", "N", int, _("Epochs without progress before stopping; 0 means never.")),
+    "--split": ("split", "METHOD", str, _("How rows are dealt out: random, stratified, group, time, ordered.")),
+    "--split-by": ("split_column", "COL", str, _("The column of the groups or of the time.")),
+    "--validation": ("validation", "SHARE", float, _("Share of the rows that stops the training.")),
+    "--test": ("test", "SHARE", float, _("Share of the rows kept for the final exam.")),
+    "--seed": ("seed", "S", int, _("Root of every random number.")),
+    "--engine": ("engine", "NAME", str, _("What computes: auto or numpy.")),
+}
+"""Option -> the recipe's flat option, the word and the type of its value, its help."""
+
+
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every option of `RECIPE_OPTIONS`, and `--option` for the recipe's other keys."""
+    other = click.option(
+        "--option",
+        "others",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=read_pairs,
+        help=_("Any other key of a recipe, such as preparation.missing=mean; may be repeated."),
+    )
+    command = other(command)
+    for name, (flat, metavar, kind, text) in reversed(RECIPE_OPTIONS.items()):
+        command = click.option(name, flat, metavar=metavar, type=kind, help=text)(command)
+    return command
+
+
+def read_recipe(source: str, values: Mapping[str, Any]) -> Recipe:
+    """The recipe of a source and of what the command line says of it."""
+    from limpide.job import recipe_of
+
+    named = {flat: values[flat] for flat, *_rest in RECIPE_OPTIONS.values()}
+    columns = {"target": values["target"], "kinds": values["kinds"], "drop": list(values["drop"])}
+    return recipe_of(source).with_values(recipe_values(columns | named, values["others"]))
+
+
+@click.command(
+    "train",
+    help=_(
+        "Train a network on SOURCE, and write a run with its report.\n\n"
+        "SOURCE is the name of a built-in data set (digits, iris, ...), a table (CSV, TSV, Parquet, Excel), a folder "
+        "or zip file of images with a folder for each class, IDX files, or a recipe (.toml). What is left out is "
+        "inferred from the data, and said. The network is measured on rows it never saw, beside simpler models.\n\n"
+        "Ctrl-C stops the training and keeps the best weights so far."
+    ),
+)
+@click.argument("source")
+@data_options
+@recipe_options
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help=_("The run's folder; else runs/NAME-001."))
+@click.option("--no-report", is_flag=True, help=_("Write no report."))
+@click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
+@click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
+@as_json
+@lang
+def train(
+    source: str, out: Path | None, no_report: bool, no_baselines: bool, quiet: bool, is_json: bool, **values: Any
+) -> int:
+    """Exit code 1 when the training diverged, its last good weights kept."""
+    from limpide.cli.pages import SHORT, metrics_table, show_end
+    from limpide.cli.progress import Progress
+
+    recipe = read_recipe(source, values)
+    from limpide.training import train as train_run
+
+    console = open_console(is_json)
+    with nullcontext() if quiet else Progress(console, source) as watch:
+        run = train_run(recipe, out=out, report=not no_report, baselines=not no_baselines, watch=watch)
+    if not quiet:
+        if not console.is_terminal:
+            console.print()
+        console.print(metrics_table(run.test, run.baselines, SHORT))
+        console.print()
+    if not (quiet and is_json):
+        show_end(console, run)
+    if is_json:
+        print_json(run.facts())
+    if run.stop.reason == "diverged":
+        complain([run.stop.sentence()])
+        return 1
+    return 0
+
+
+@click.command(
+    "new",
+    help=_(
+        "Write a commented recipe for a data file.\n\n"
+        "It holds everything that `limpide train FILE` would infer, each value with its reason, to read and edit; "
+        "`limpide train RECIPE` then follows it. A file that exists is left alone."
+    ),
+)
+@click.argument("source", metavar="FILE")
+@data_options
+@recipe_options
+@click.option("--out", metavar="RECIPE", type=click.Path(path_type=Path), help=_("The recipe's file; else NAME.toml."))
+@lang
+def new(source: str, out: Path | None, **values: Any) -> None:
+    """Everything is prepared as for a training, so that what the recipe says is what would be done."""
+    from limpide.checkpoint import write_bytes
+    from limpide.job import prepare
+
+    recipe = read_recipe(source, values)
+    path = out or Path(Path(source.partition("?")[0]).stem + ".toml")
+    if path.exists():
+        raise RecipeError(problem(str(path), _("a new file"), _("one that is there"), _("name another with --out")))
+    job = prepare(recipe)
+    try:
+        write_bytes(path, recipe_text(job, path).encode())
+    except OSError as error:
+        raise RecipeError(problem(str(path), _("a file that can be written"), error.strerror or str(error))) from None
+    console = open_console()
+    console.print(_("{path} written; edit it, then: {command}").format(path=path, command=as_command("train", path)))
+
+
+def recipe_text(job: Job, path: Path) -> str:
+    """The recipe of a job as commented TOML, its source relative to the recipe where it lies beside it."""
+    recipe = job.recipe
+    source, folder = Path(recipe.data.source), path.resolve().parent
+    if source.is_absolute() and source.is_relative_to(folder):
+        recipe = recipe.with_values({"data.source": source.relative_to(folder).as_posix()})
+    lines = [
+        _("A recipe for limpide: everything needed to redo a training. Follow it with: {command}").format(
+            command=as_command("train", path)
+        ),
+        _("What is set here is kept; what is removed is inferred anew from the data."),
+    ]
+    text = "".join(f"# {line}\n" for line in lines) + "\n"
+    text += recipe.to_toml({inference.what: inference.why for inference in job.inferences})
+    if job.dataset.columns:
+        mend = _("The columns as understood. Another kind for one of them, under [data]: kinds = {example}")
+        text += "\n# " + mend.format(example='{ "NAME" = "category" }') + "\n"
+        for column in job.dataset.columns:
+            line = f"{column.name}: {column.kind}" + (f" ({column.why})" if column.why else "")
+            text += f"#   {printable(line)}\n"
+    return text

@@ -1,0 +1,310 @@
+import datetime
+import hashlib
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limpide.data.tables import read_table
+from limpide.errors import DataError
+
+
+@pytest.fixture
+def put(tmp_path):
+    def write(content, name="houses.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def texts(notes, level=None):
+    return [note.text for note in notes if level in (None, note.level)]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            "a,b\n1,x\n2.5,y\n",
+            "read as text in UTF-8, cells separated by commas, decimal point, names in the first row",
+        ),
+        (
+            "a;b\n1,0;x\n2,5;y\n",
+            "read as text in UTF-8, cells separated by semicolons, decimal comma, names in the first row",
+        ),
+        (
+            "a\tb\n1\tx\n2.5\ty\n",
+            "read as text in UTF-8, cells separated by tabs, decimal point, names in the first row",
+        ),
+        (
+            "a|b\n1|x\n2.5|y\n",
+            "read as text in UTF-8, cells separated by vertical bars, decimal point, names in the first row",
+        ),
+    ],
+)
+def test_delimiter_and_decimal_mark_are_guessed_and_noted(put, content, expected):
+    frame, notes, _sha = read_table(put(content))
+    assert frame.to_dict(as_series=False) == {"a": [1.0, 2.5], "b": ["x", "y"]}
+    assert texts(notes) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "label"),
+    [
+        ("utf-8", "UTF-8"),
+        ("utf-8-sig", "UTF-8 (BOM)"),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-16-be", "UTF-16"),
+        ("cp1252", "Windows-1252"),
+    ],
+)
+def test_every_encoding_gives_the_same_table(put, encoding, label):
+    frame, notes, _sha = read_table(put("âge,ville\n31,Besançon\n22,Orléans\n".encode(encoding)))
+    assert frame.to_dict(as_series=False) == {"âge": [31, 22], "ville": ["Besançon", "Orléans"]}
+    assert texts(notes)[0].startswith(f"read as text in {label},")
+
+
+def test_an_encoding_that_shows_only_late_in_the_file_is_found(put):
+    path = put(("a,b\n" + "1,x\n" * 200_000 + "2,é\n").encode("cp1252"))
+    frame, notes, _sha = read_table(path)
+    assert frame["b"][-1] == "é"
+    assert "Windows-1252" in texts(notes)[0]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_ends_of_line_of_every_system_are_read(put, end):
+    frame, _notes, _sha = read_table(put(end.join(["a,b", "1,2", "3,4", ""])))
+    assert frame.rows() == [(1, 2), (3, 4)]
+
+
+def test_a_file_without_names_is_seen_and_said(put):
+    frame, notes, _sha = read_table(put("5.1,3.5,setosa\n4.9,3.0,setosa\n"))
+    assert frame.columns == ["column_1", "column_2", "column_3"]
+    assert frame.height == 2
+    assert texts(notes, "warning") == ["the first row holds values, so the columns are called column_1 to column_3"]
+
+
+def test_a_column_without_a_name_is_called_by_its_place(put):
+    frame, notes, _sha = read_table(put(",a\n0,1\n1,2\n"))
+    assert frame.columns == ["column_1", "a"]
+    assert "1 column without a name is called by its place" in texts(notes)
+
+
+def test_words_for_missing_values_are_missing(put):
+    frame, _notes, _sha = read_table(put("a,b,c\n1,x,0\nNA,N/A,1\n?,null,2\n,,3\nnan,None,4\n2,y,5\n"))
+    assert frame["a"].to_list() == [1, None, None, None, None, 2]
+    assert frame["b"].to_list() == ["x", None, None, None, None, "y"]
+
+
+def test_a_word_for_missing_values_that_comes_late_leaves_numbers_numbers(put):
+    frame, _notes, _sha = read_table(put("a,b\n" + "1.5,2\n" * 3000 + "NA,3\n"))
+    assert frame.dtypes == [pl.Float64, pl.Int64]
+    assert frame["a"].null_count() == 1
+
+
+def test_a_column_that_proves_late_to_be_something_else_is_read_as_that(put):
+    frame, _notes, _sha = read_table(put("a,b\n" + "1,2\n" * 3000 + "1.5,much\n"))
+    assert frame.dtypes == [pl.Float64, pl.String]
+    assert frame.row(-1) == (1.5, "much")
+
+
+def test_codes_stay_words(put):
+    frame, _notes, _sha = read_table(put("zip,card\n01000,12345678901234567890\n75011,12345678901234567891\n"))
+    assert frame.rows() == [("01000", "12345678901234567890"), ("75011", "12345678901234567891")]
+
+
+def test_spaces_quotes_and_blank_rows_do_no_harm(put):
+    frame, notes, _sha = read_table(put('\n\na,"b\nc"\n1, 2\n\n3, 4.5\n"5",NA\n\n'))
+    assert frame.dtypes == [pl.Int64, pl.Float64]
+    assert frame.rows() == [(1, 2.0), (3, 4.5), (5, None)]
+    assert "2 blank rows left out" in texts(notes)
+
+
+def test_the_checksum_is_that_of_the_file(put):
+    path = put("a,b\n1,2\n")
+    assert read_table(path)[2] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_table_agrees_with_pandas(put, rng):
+    wide = pd.DataFrame(rng.normal(size=(200, 4)), columns=list("abcd"))
+    wide["e"] = rng.choice(["red", "green", "blue, dark"], 200)
+    wide.loc[5, "c"] = None
+    path = put(wide.to_csv(index=False))
+    ours, theirs = read_table(path)[0], pd.read_csv(path)
+    np.testing.assert_array_equal(ours["c"].to_numpy(), theirs["c"].to_numpy())
+    np.testing.assert_array_equal(ours.select("a", "b", "d").to_numpy(), theirs[["a", "b", "d"]].to_numpy())
+    assert ours["e"].to_list() == theirs["e"].tolist()
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\x1f"), max_size=8)
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(-(10**9), 10**9), cells.map(lambda word: "w" + word.strip())), min_size=1),
+    delimiter=st.sampled_from(",;\t|"),
+)
+def test_what_a_csv_writer_writes_is_read_back(tmp_path_factory, rows, delimiter):
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    pl.DataFrame(rows, schema=["n", "word"], orient="row").write_csv(path, separator=delimiter, quote_style="always")
+    assert read_table(path)[0].rows() == rows
+
+
+PIECES = [
+    "1",
+    "2.5",
+    "a",
+    "é",
+    "NA",
+    " ",
+    '"',
+    '""',
+    ",",
+    ";",
+    "\t",
+    "|",
+    "\n",
+    "\r\n",
+    "\r",
+    "1,5",
+    "inf",
+    "007",
+    "\0",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60), st.sampled_from(["utf-8", "cp1252", "utf-16"]))
+def test_a_file_is_a_table_or_an_error_with_a_reason_and_nothing_else(tmp_path_factory, pieces, encoding):
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes("".join(pieces).encode(encoding))
+    try:
+        frame, _notes, _sha = read_table(path)
+    except DataError as error:
+        assert all(line.startswith("t.csv") for line in error.problems)
+    else:
+        assert frame.height
+        assert frame.width
+
+
+@pytest.mark.parametrize(
+    ("content", "problems"),
+    [
+        ("", ["houses.csv: expected a CSV, TSV, Parquet or Excel file, got an empty file"]),
+        ("\n \n", ["houses.csv: expected a table, got an empty file"]),
+        ("a,b\n", ["houses.csv: expected rows under the names, got only a header; add a row for each example"]),
+        (b"\x89PNG\r\n\x1a\n\0\0", ["houses.csv: expected a CSV, TSV, Parquet or Excel file, got a PNG image"]),
+        (bytes(range(256)), ["houses.csv: expected a CSV, TSV, Parquet or Excel file, got a binary file"]),
+        (
+            "a,b,a\n1,2,3\n1,2\n1,2,3,4\n",
+            [
+                'houses.csv: expected columns with different names, got 2 columns called "a"; rename all but one',
+                "houses.csv, line 3: expected 3 cells as in the first row, got 2 cells",
+                "houses.csv, line 4: expected 3 cells as in the first row, got 4 cells",
+            ],
+        ),
+        (
+            'a,b\n1,"x\n2,y\n',
+            ["houses.csv, line 2: expected quotes closed at the end of their cell, got a quote left open"],
+        ),
+    ],
+)
+def test_every_problem_of_a_bad_file_is_told_at_once(put, content, problems):
+    with pytest.raises(DataError) as caught:
+        read_table(put(content))
+    assert list(caught.value.problems) == problems
+
+
+def test_many_ragged_rows_are_counted_after_the_first_ten(put):
+    with pytest.raises(DataError) as caught:
+        read_table(put("a,b\n" + "1\n" * 25))
+    assert len(caught.value.problems) == 11
+    assert caught.value.problems[-1] == "houses.csv: 15 more lines of another length"
+
+
+def test_missing_values_in_the_last_column_are_not_ragged(put):
+    frame, _notes, _sha = read_table(put('a,b\n1,\n"x, y",2\n'))
+    assert frame.rows() == [("1", None), ("x, y", 2)]
+
+
+def test_a_missing_file_names_its_nearest_neighbour(put):
+    path = put("a\n1\n").with_name("house.csv")
+    with pytest.raises(DataError, match=r'got no such file; did you mean "houses\.csv"'):
+        read_table(path)
+
+
+def test_a_missing_folder_and_a_folder_are_told_apart(tmp_path):
+    with pytest.raises(DataError, match="got no such file; check the path"):
+        read_table(tmp_path / "nowhere" / "a.csv")
+    with pytest.raises(DataError, match="got a folder; name a file in it"):
+        read_table(tmp_path)
+
+
+def test_a_file_beyond_the_limit_is_not_read(put, monkeypatch):
+    path = put("a,b\n" + "1,2\n" * 600_000)
+    monkeypatch.setenv("LIMPIDE_MAX_FILE_MB", "2")
+    with pytest.raises(DataError, match="expected at most 2 MB, got 2 MB; take a part of it, or set LIMPIDE_MAX_FILE"):
+        read_table(path)
+
+
+def workbook(path, *sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for i, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"sheet {i}")
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def test_an_excel_file_is_read_and_its_other_sheets_named(tmp_path):
+    when = datetime.datetime(2024, 1, 2, 3, 4)
+    path = workbook(
+        tmp_path / "t.xlsx", [["n", "x", "when", "word"], [1, 0.5, when, "a"], [2, None, None, None]], [["other"]]
+    )
+    frame, notes, _sha = read_table(path)
+    assert frame.rows() == [(1, 0.5, "2024-01-02 03:04:00", "a"), (2, None, None, None)]
+    assert texts(notes) == ['read the first sheet, "sheet 0"; the others are sheet 1']
+
+
+def test_an_excel_file_under_another_name_is_read_as_what_it_is(tmp_path):
+    path = workbook(tmp_path / "t.xlsx", [["a"], [1]]).rename(tmp_path / "t.csv")
+    frame, notes, _sha = read_table(path)
+    assert frame.rows() == [(1,)]
+    assert texts(notes) == ["read as Excel, which its content is, whatever its name says"]
+
+
+def test_an_empty_sheet_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="expected a table in the first sheet, got an empty sheet"):
+        read_table(workbook(tmp_path / "t.xlsx", []))
+
+
+def test_a_zip_bomb_under_the_name_of_an_excel_file_is_refused(tmp_path, monkeypatch):
+    import zipfile
+
+    path = tmp_path / "t.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"0" * 3_000_000)
+    monkeypatch.setenv("LIMPIDE_MAX_FILE_MB", "1")
+    with pytest.raises(DataError, match="expected at most 1 MB, got 3 MB"):
+        read_table(path)
+
+
+def test_a_parquet_file_keeps_its_types(tmp_path):
+    table = pl.DataFrame({"a": [1, None], "b": ["NA", "x"], "c": [datetime.date(2024, 1, 2), None]})
+    table.write_parquet(tmp_path / "t.parquet")
+    frame, notes, _sha = read_table(tmp_path / "t.parquet")
+    assert frame.equals(table)
+    assert notes == []
+
+
+@pytest.mark.parametrize(("name", "head"), [("t.parquet", b"PAR1"), ("t.xls", b"\xd0\xcf\x11\xe0")])
+def test_a_damaged_file_is_an_error_that_names_its_form(put, name, head):
+    with pytest.raises(DataError, match=f"{name}: expected an? (Parquet|Excel) file, got "):
+        read_table(put(head + b"garbage" * 100, name))
