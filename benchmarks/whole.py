@@ -11,16 +11,20 @@ N_ROUNDS = 9
 SCRIPT = ROOT / "benchmarks" / "textbook_costs.py"
 
 
+def train_seconds(folder: str, *options: str) -> float:
+    """One training from the command to its end, its run in an empty folder."""
+    out = tempfile.mkdtemp(dir=folder)
+    return process_seconds(["-m", "limpide", "train", "production-costs", "--out", out, *options])
+
+
 def compare() -> list[Comparison]:
-    """Seconds from the command to its end: by default, and with as many epochs as the script."""
-    train = ["-m", "limpide", "train", "production-costs"]
-    bare = ["--no-report", "--no-baselines"]
+    """Seconds from the command to its end; limpide stops by itself, the script after its 50 epochs."""
     with tempfile.TemporaryDirectory() as folder:
         took = take_turns(
             {
                 "script": lambda: process_seconds([SCRIPT, Path(folder) / "curves.png"]),
-                "whole": lambda: process_seconds([*train, "--out", Path(folder) / "whole"]),
-                "bare": lambda: process_seconds([*train, *bare, "--out", Path(folder) / "bare"]),
+                "whole": lambda: train_seconds(folder),
+                "bare": lambda: train_seconds(folder, "--no-report", "--no-baselines"),
             },
             N_ROUNDS,
         )

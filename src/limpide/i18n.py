@@ -56,13 +56,19 @@ def N_(message: str) -> str:
 
 
 def format_number(value: float, digits: int = 4) -> str:
-    """A number to `digits` significant digits, as the language writes it.
+    """A number to `digits` significant digits, as the language writes it; whole digits are never cut.
 
-    >>> format_number(0.0123456), format_number(12345678.0), format_number(3.0)
-    ('0.01235', '1.235e+07', '3')
+    >>> format_number(0.0123456), format_number(29758.3), format_number(3.0), format_number(1.5e-9)
+    ('0.01235', '29,758', '3', '1.5e-09')
     """
-    text = f"{value:.{digits}g}"
-    return text.replace(".", ",") if _language == "fr" else text
+    size = abs(value)
+    if size and not 1e-5 <= size < 1e12:
+        text = f"{value:.{digits}g}"
+    else:
+        decimals = max(0, digits - 1 - int(f"{size:e}".partition("e")[2]))
+        text = f"{value:,.{decimals}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+    return _in_language(text)
 
 
 def format_decimal(value: float, decimals: int = 3) -> str:
@@ -71,8 +77,7 @@ def format_decimal(value: float, decimals: int = 3) -> str:
     >>> format_decimal(0.95)
     '0.950'
     """
-    text = f"{value:,.{decimals}f}"
-    return text.replace(",", "\N{NARROW NO-BREAK SPACE}").replace(".", ",") if _language == "fr" else text
+    return _in_language(f"{value:,.{decimals}f}")
 
 
 def format_count(n: int) -> str:
@@ -81,8 +86,14 @@ def format_count(n: int) -> str:
     >>> format_count(401920)
     '401,920'
     """
-    text = f"{n:,}"
-    return text.replace(",", "\N{NARROW NO-BREAK SPACE}") if _language == "fr" else text
+    return _in_language(f"{n:,}")
+
+
+def _in_language(number: str) -> str:
+    """A number written in English, with the marks of the user's language."""
+    if _language == "en":
+        return number
+    return number.replace(",", "\N{NARROW NO-BREAK SPACE}").replace(".", ",")
 
 
 set_language()

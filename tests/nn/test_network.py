@@ -21,6 +21,9 @@ from limpide.nn.losses import LOSSES
 from limpide.nn.network import Network, Parameters
 from limpide.nn.optimizers import make_optimizer
 
+# the check of shapes looks at random items of a tuple, which hypothesis takes for a mistake in a strategy
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 MLP = "28x28, 512 relu, 256 relu, 128 relu, 10"
 CNN = "1x28x28, conv 32 3x3 pad 1 relu, maxpool 2, conv 64 3x3 pad 1 relu, maxpool 2, flatten, 128 relu, 10"
 

@@ -51,6 +51,7 @@ class Progress:
         if self.live is not None:
             self.live.stop()
         show_job(self.console, training.job)
+        self.console.file.flush()
         if self.live is not None:
             self._draw(_Bar(training))
 

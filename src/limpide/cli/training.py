@@ -31,7 +31,7 @@ RECIPE_OPTIONS: dict[str, tuple[str, str, type, str]] = {
     "--validation": ("validation", "SHARE", float, _("Share of the rows that stops the training.")),
     "--test": ("test", "SHARE", float, _("Share of the rows kept for the final exam.")),
     "--seed": ("seed", "S", int, _("Root of every random number.")),
-    "--engine": ("engine", "NAME", str, _("What computes: auto or numpy.")),
+    "--engine": ("engine", "NAME", str, _("What computes, such as numpy; auto chooses.")),
 }
 """Option -> the recipe's flat option, the word and the type of its value, its help."""
 

@@ -148,7 +148,8 @@ def _is_counter(series: pl.Series, low: float, high: float) -> bool:
 def _recognised_text(series: pl.Series) -> Column:
     name = series.name
     text = values.cleaned(series).drop_nulls()
-    n, n_distinct = len(text), text.n_unique()
+    distinct = text.unique(maintain_order=True)
+    n, n_distinct = len(text), len(distinct)
     if not n:
         return Column(name, "constant", _("no value at all"))
     if n_distinct == 1 and n == len(series):
@@ -156,12 +157,12 @@ def _recognised_text(series: pl.Series) -> Column:
     is_unique = n_distinct == n > 1
     if is_unique and _is_id_name(name):
         return Column(name, "identifier", _("named like an identifier, and no word comes twice"))
-    if values.boolean_words(text):
-        return Column(name, "boolean", _("two words, {a} and {b}").format(a=text.min(), b=text.max()))
-    numeric = _numeric_text(series, text)
+    if values.boolean_words(distinct):
+        return Column(name, "boolean", _("two words, {a} and {b}").format(a=distinct.min(), b=distinct.max()))
+    numeric = _numeric_text(text, distinct)
     if numeric is not None:
         return numeric
-    form = values.date_format(text)
+    form = values.date_format(distinct)
     if form:
         return Column(name, "date", _("dates such as {value}").format(value=text[0]), date_format=form)
     if n >= MIN_ROWS and n_distinct > n / 2:
@@ -176,18 +177,16 @@ def _recognised_text(series: pl.Series) -> Column:
     return Column(name, "category", why)
 
 
-def _numeric_text(series: pl.Series, text: pl.Series) -> Column | None:
+def _numeric_text(text: pl.Series, distinct: pl.Series) -> Column | None:
     """The column as numbers if its texts are numbers, a few stray words apart; else None."""
-    if values.numbers(text.head(100)).null_count() > 50 or values.has_codes(text):
+    if values.has_codes(distinct):
         return None
-    read = values.numbers(text)
-    n_stray = read.null_count()
-    if not n_stray:
-        return Column(series.name, "number", _("numbers written as text"))
-    if n_stray > MAX_STRAY * len(text):
+    stray = distinct.filter(values.numbers(distinct).is_null())
+    if not len(stray):
+        return Column(text.name, "number", _("numbers written as text"))
+    if len(stray) == len(distinct) or int(text.is_in(stray).sum()) > MAX_STRAY * len(text):
         return None
-    stray = tuple(text.filter(read.is_null()).unique(maintain_order=True).to_list())
-    return Column(series.name, "number", _("numbers, with a few words among them"), words=stray)
+    return Column(text.name, "number", _("numbers, with a few words among them"), words=tuple(stray.to_list()))
 
 
 def _notes_on(series: pl.Series, column: Column) -> list[Note]:
@@ -307,9 +306,11 @@ def _check_classes(where: str, present: pl.Series, n_distinct: int) -> None:
     """Words that are no classes: numbers with stray words among them, or a word of its own in every row."""
     if present.dtype != pl.String or len(present) < MIN_ROWS:
         return
-    read = values.numbers(present)
-    if read.null_count() <= MAX_STRAY * len(present) and not values.has_codes(present):
-        got = values.cells(present, read.is_null())
+    distinct = present.unique()
+    stray = distinct.filter(values.numbers(distinct).is_null())
+    is_stray = present.is_in(stray)
+    if int(is_stray.sum()) <= MAX_STRAY * len(present) and not values.has_codes(distinct):
+        got = values.cells(present, is_stray)
         raise DataError(problem(where, _("numbers"), got, _("correct these cells or leave them empty")))
     if n_distinct > len(present) / 2:
         got = _("{n} different words in {rows} rows").format(

@@ -104,21 +104,24 @@ class TablePreparation:
         """The columns a table must have."""
         return tuple(treatment.column for treatment in self.treatments)
 
-    def transform(self, frame: pl.DataFrame) -> Float32[np.ndarray, "rows features"]:
+    def transform(self, frame: pl.DataFrame, rows: np.ndarray | None = None) -> Float32[np.ndarray, "rows features"]:
         """The numbers the network takes; columns may come in any order, others besides, and cells as text.
 
+        rows    the rows wanted, in the order wanted; None takes all
         Raises  DataError  for every column that is missing and every cell that cannot be read
         """
         self._check_columns(frame)
-        out = np.empty((len(frame), *self.input_shape), dtype=np.float32)
-        for start in range(0, len(frame), BLOCK_ROWS):
-            block, first = frame[start : start + BLOCK_ROWS], 0
+        n, table = len(frame if rows is None else rows), frame.select(list(self.column_names))
+        out = np.empty((n, *self.input_shape), dtype=np.float32)
+        for start in range(0, n, BLOCK_ROWS):
+            stop = start + BLOCK_ROWS
+            block, first = table[start:stop] if rows is None else table[rows[start:stop]], 0
             for treatment in self.treatments:
                 series, last = block[treatment.column], first + len(treatment.features)
                 read = treatment.read(series)
                 if read.null_count() > series.null_count() and treatment.unreadable(series, read).any():
-                    raise DataError(*self._cell_problems(frame))
-                treatment.write(read, out[start : start + BLOCK_ROWS, first:last])
+                    raise DataError(*self._cell_problems(frame if rows is None else frame[rows]))
+                treatment.write(read, out[start:stop, first:last])
                 first = last
         return out
 

@@ -11,6 +11,7 @@ import io
 import os
 import zipfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,9 +73,11 @@ def read_table(path: str | Path) -> tuple[pl.DataFrame, list[Note], str]:
             if head.count(b"\n") < 3:
                 head += file.read(WIDE_HEAD_BYTES)
             form = _form_of(path, head)
-            frame, notes = form.read(path, head)
             file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            with ThreadPoolExecutor(1) as beside:
+                digest = beside.submit(hashlib.file_digest, file, "sha256")
+                frame, notes = form.read(path, head)
+            sha256 = digest.result().hexdigest()
     except OSError as error:
         raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error
     if not len(frame):

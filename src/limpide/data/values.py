@@ -6,7 +6,7 @@ Every rule on cells stands here, so that a file, a frame and `--set area=70` are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import polars as pl
@@ -43,8 +43,28 @@ def cleaned(series: pl.Series) -> pl.Series:
     >>> cleaned(pl.Series([" a", "NA", ""])).to_list()
     ['a', None, None]
     """
+    return by_distinct(series, _without_missing_words)
+
+
+def _without_missing_words(series: pl.Series, known: Collection[str] = ()) -> pl.Series:
     text = series.str.strip_chars()
-    return text.set(text.is_in(MISSING_WORDS), None)
+    return text.set(text.is_in([word for word in MISSING_WORDS if word not in known]), None)
+
+
+def by_distinct(series: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """What `change` makes of a text, each different word changed once where words come again.
+
+    >>> by_distinct(pl.Series(["a", "b", "a"]), lambda words: words.str.to_uppercase()).to_list()
+    ['A', 'B', 'A']
+    """
+    head = series.head(1000)
+    if head.n_unique() > len(head) / 2:
+        return change(series)
+    distinct = series.unique()
+    changed = change(distinct)
+    if changed.equals(distinct):
+        return series
+    return series.replace_strict(distinct, changed, return_dtype=changed.dtype)
 
 
 def numbers(series: pl.Series) -> pl.Series:
@@ -146,7 +166,7 @@ def booleans(series: pl.Series) -> pl.Series:
     return is_yes.set(~(is_yes | is_no).fill_null(False), None)
 
 
-def words(series: pl.Series, known: Iterable[str] = ()) -> pl.Series:
+def words(series: pl.Series, known: Collection[str] = ()) -> pl.Series:
     """Every cell as a word, whole numbers without a decimal point; null where it is missing.
 
     known  words that stand for themselves even when they look like a missing value
@@ -155,8 +175,7 @@ def words(series: pl.Series, known: Iterable[str] = ()) -> pl.Series:
     (['1', '2.5'], ['NA', 'b'])
     """
     if series.dtype == pl.String:
-        text = series.str.strip_chars()
-        return text.set(text.is_in([word for word in MISSING_WORDS if word not in set(known)]), None)
+        return by_distinct(series, lambda text: _without_missing_words(text, known))
     if series.dtype.is_float():
         return series.fill_nan(None).cast(pl.String).str.strip_suffix(".0")
     return series.cast(pl.String, strict=False)
@@ -203,7 +222,11 @@ def typed(series: pl.Series) -> pl.Series:
     >>> typed(pl.Series(["1", "NA"])).to_list(), typed(pl.Series(["007", "8"])).to_list()
     ([1, None], ['007', '8'])
     """
-    text = cleaned(series)
+    return by_distinct(series, _typed)
+
+
+def _typed(series: pl.Series) -> pl.Series:
+    text = _without_missing_words(series)
     head = text.drop_nulls().head(100)
     if not len(head) or numbers(head).null_count() or has_codes(text):
         return text

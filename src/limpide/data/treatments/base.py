@@ -36,10 +36,12 @@ class Scale:
         low, high = float(known.min()), float(known.max())
         if low == high:
             return cls(low, 1.0)
-        # Squares of values beyond 1e150 are no floats: such a column is measured in units of its greatest value.
-        unit = max(abs(low), abs(high)) if max(abs(low), abs(high)) > 1e150 or high - low < 1e-150 else 1.0
-        mean, sd = float((known / unit).mean()) * unit, float((known / unit).std()) * unit
-        return cls(mean, sd or 1.0)
+        # Squares of values beyond 1e150 are no floats: such a column is measured by its greatest value.
+        greatest = max(abs(low), abs(high))
+        if greatest > 1e150 or high - low < 1e-150:
+            scaled = known / greatest
+            return cls(float(scaled.mean()) * greatest, float(scaled.std()) * greatest or 1.0)
+        return cls(float(known.mean()), float(known.std()))
 
     def applied(self, known: np.ndarray) -> np.ndarray:
         """z of each value."""

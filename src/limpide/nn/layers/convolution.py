@@ -89,7 +89,7 @@ class Conv2d(Layer):
         if not need_dx:
             return None, grads
         columns = K.reshape(self.channels, -1).T @ flat
-        return self._image(columns, tuple(cache["shape"]), dy.shape[2], dy.shape[3]), grads
+        return self._image(columns, tuple(cache["shape"].tolist()), dy.shape[2], dy.shape[3]), grads
 
     def _columns(self, x: Array, rows: int, cols: int) -> Array:
         """Each window as a column: (batch, channels·kernel rows·kernel cols, rows·cols)."""

@@ -28,7 +28,7 @@ class Flatten(Layer):
 
     def backward(self, w: Weights, cache: Tree, dy: Array, need_dx: bool = True) -> tuple[Array | None, Tree]:
         """The same numbers back in the shape of the image."""
-        return dy.reshape(tuple(cache["shape"])), {}
+        return dy.reshape(tuple(cache["shape"].tolist())), {}
 
     def specification(self, in_shape: Shape) -> str:
         """`1×28×28 → 784`."""

@@ -95,7 +95,7 @@ class MaxPool2d(Layer):
 
     def backward(self, w: Weights, cache: Tree, dy: Array, need_dx: bool = True) -> tuple[Array | None, Tree]:
         """Each dy goes to the cell that won its block, and to no other."""
-        dx = np.zeros(tuple(cache["shape"]), dy.dtype)
+        dx = np.zeros(tuple(cache["shape"].tolist()), dy.dtype)
         for i, cell in enumerate(self._window.cells(dy.shape[2], dy.shape[3])):
             dx[:, :, *cell] += dy * (cache["winner"] == i)
         return dx, {}
@@ -140,7 +140,7 @@ class AvgPool2d(Layer):
 
     def backward(self, w: Weights, cache: Tree, dy: Array, need_dx: bool = True) -> tuple[Array | None, Tree]:
         """Each cell of a block gets an equal part of dy."""
-        dx = np.zeros(tuple(cache["shape"]), dy.dtype)
+        dx = np.zeros(tuple(cache["shape"].tolist()), dy.dtype)
         share = dy * (1 / prod(self.size))
         for cell in self._window.cells(dy.shape[2], dy.shape[3]):
             dx[:, :, *cell] += share
