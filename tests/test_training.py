@@ -318,3 +318,13 @@ def test_frames_of_pandas_polars_and_pyarrow_train_alike():
     ]
     for run in runs[1:]:
         np.testing.assert_array_equal(run.test_outputs, runs[0].test_outputs)
+
+
+def test_a_metric_that_is_undefined_is_none_and_not_nan(tmp_path):
+    frame = pl.DataFrame({"x": [float(i) for i in range(40)], "y": [1.5] * 20 + [2.5] * 12 + [3.0] * 8})
+    run = lp.train(frame, target="y", task="regression", split="ordered", validation=0.2, test=0.2,
+                   epochs=2, baselines=False, report=False, out=tmp_path / "run")  # fmt: skip
+    assert run.history[0].validation["r2"] is None
+    assert "NaN" not in (tmp_path / "run" / "history.jsonl").read_text()
+    assert lp.load(tmp_path / "run").history == run.history
+    run.report()

@@ -6,6 +6,7 @@ import codecs
 import gettext
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from limpide import i18n
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns    the exit code: 0; 1 for a failure; 2 when what was asked cannot be done; 130 after Ctrl-C
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None and not sys.warnoptions:
+        # what a library warns of is for its developers; ours is said in words of our own
+        warnings.simplefilter("ignore")
     try:
         _widen_streams()
         _choose_language(words)

@@ -110,7 +110,7 @@ _EITHER = N_("Gradient boosting does as well here: either will do.")
 _BOOSTING = N_("Prefer gradient boosting here, unless another network or more rows change the picture.")
 _CLASSES, _NUMBERS = ("binary", "multiclass"), ("regression",)
 
-BASELINES: Catalogue[Baseline] = Catalogue("baseline")
+BASELINES: Catalogue[Baseline] = Catalogue(N_("baseline"))
 for _row in (
     Baseline("majority", N_("most frequent class"), _CLASSES, _guess, np.inf, 1, _NOTHING, _NOTHING),
     Baseline("mean", N_("mean"), _NUMBERS, _guess, np.inf, 1, _NOTHING, _NOTHING),

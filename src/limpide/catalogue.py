@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from limpide.errors import UnknownName
+from limpide.i18n import _
 
 
 @runtime_checkable
@@ -22,7 +23,7 @@ Row = TypeVar("Row", bound=Named)
 class Catalogue(Generic[Row]):
     """Rows by name; an unknown name is answered with the nearest known one.
 
-    kind  what the rows are, in a word: it opens the error message
+    kind  what the rows are, in a word marked for translation: it opens the error message
     """
 
     def __init__(self, kind: str) -> None:
@@ -44,7 +45,7 @@ class Catalogue(Generic[Row]):
     def __getitem__(self, name: str) -> Row:
         name = self._aliases.get(name, name)
         if name not in self._rows:
-            raise UnknownName(self.kind, name, [*self._rows, *self._aliases])
+            raise UnknownName(_(self.kind), name, [*self._rows, *self._aliases])
         return self._rows[name]
 
     def __contains__(self, name: object) -> bool:

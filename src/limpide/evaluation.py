@@ -54,7 +54,7 @@ _RETRIEVAL = "van Rijsbergen 1979, Information Retrieval, chapter 7"
 _RANKS = "Hanley and McNeil 1982, Radiology 143, 29-36"
 _LOSSES = "Gauss 1821, Theoria combinationis observationum"
 
-METRICS: Catalogue[MetricDefinition] = Catalogue("metric")
+METRICS: Catalogue[MetricDefinition] = Catalogue(N_("metric"))
 for _row in (
     MetricDefinition("accuracy", N_("accuracy"), _CLASSES, True, True, "1/n Σ [ŷ = y]", "interval: Wilson 1927",
                      interval="wilson"),

@@ -16,9 +16,10 @@ class Epoch:
     validation rows. `running_loss` is the mean of the batch losses while the weights were moving, each batch
     weighted by its size.
 
-    updates           updates made since the start
-    rate              learning rate of the last update
-    seconds           since the training began
+    updates            updates made since the start
+    train, validation  metrics; None where the rows leave one undefined (R² of equal values)
+    rate               learning rate of the last update
+    seconds            since the training began
     """
 
     epoch: int
@@ -26,8 +27,8 @@ class Epoch:
     running_loss: float
     train_loss: float
     validation_loss: float
-    train: dict[str, float]
-    validation: dict[str, float]
+    train: dict[str, float | None]
+    validation: dict[str, float | None]
     rate: float
     seconds: float
 

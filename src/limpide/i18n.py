@@ -66,7 +66,8 @@ def format_number(value: float, digits: int = 4) -> str:
         text = f"{value:.{digits}g}"
     else:
         decimals = max(0, digits - 1 - int(f"{size:e}".partition("e")[2]))
-        text = f"{value:,.{decimals}f}"
+        # four digits read well without a mark, and years must not have one
+        text = f"{value:,.{decimals}f}" if size >= 10_000 else f"{value:.{decimals}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
     return _in_language(text)
 

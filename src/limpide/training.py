@@ -141,7 +141,7 @@ class Fit:
             self._end("epochs")
         return epoch
 
-    def _measure(self, rows: Rows) -> tuple[float, dict[str, float]]:
+    def _measure(self, rows: Rows) -> tuple[float, dict[str, float | None]]:
         """Loss and metrics of some rows with the weights of the moment."""
         job = self.job
         raw = self.trainer.evaluate(rows.x)
@@ -149,7 +149,8 @@ class Fit:
         if not isfinite(loss):
             return loss, {}
         outputs = job.target.decode(raw, ends_in_probability(job.network))
-        return loss, quick_metrics(job.target.task, rows.truth, outputs)
+        metrics = quick_metrics(job.target.task, rows.truth, outputs)
+        return loss, {name: value if isfinite(value) else None for name, value in metrics.items()}
 
     def _end(self, reason: Reason, place: str = "") -> None:
         self.stop = Stop(reason, len(self.history), self.best_epoch, self.best_loss, self.patience, place)

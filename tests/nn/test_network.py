@@ -328,3 +328,10 @@ def test_thirty_updates_of_a_network_are_those_of_pytorch(torch, precision, rng)
         expected.append(loss.item())
     np.testing.assert_allclose(np.concatenate(losses), expected, rtol=1e-9 if precision == "float64" else 1e-3)
     assert losses[-1][-1] < losses[0][0]
+
+
+def test_layers_made_in_python_with_impossible_numbers_are_refused():
+    with pytest.raises(ShapeError, match=r"layer 0\.dense: expected sizes of 1 or more, got 0"):
+        Network((3,), (Dense(0),))
+    with pytest.raises(RecipeError, match=r"layer 0\.dropout: expected a rate from 0 to below 1, got 1\.0"):
+        Network((3,), (Dropout(1.0),))

@@ -184,7 +184,7 @@ def _numeric_text(text: pl.Series, distinct: pl.Series) -> Column | None:
     stray = distinct.filter(values.numbers(distinct).is_null())
     if not len(stray):
         return Column(text.name, "number", _("numbers written as text"))
-    if len(stray) == len(distinct) or int(text.is_in(stray).sum()) > MAX_STRAY * len(text):
+    if len(stray) == len(distinct) or int(text.is_in(stray.implode()).sum()) > MAX_STRAY * len(text):
         return None
     return Column(text.name, "number", _("numbers, with a few words among them"), words=tuple(stray.to_list()))
 
@@ -308,7 +308,7 @@ def _check_classes(where: str, present: pl.Series, n_distinct: int) -> None:
         return
     distinct = present.unique()
     stray = distinct.filter(values.numbers(distinct).is_null())
-    is_stray = present.is_in(stray)
+    is_stray = present.is_in(stray.implode())
     if int(is_stray.sum()) <= MAX_STRAY * len(present) and not values.has_codes(distinct):
         got = values.cells(present, is_stray)
         raise DataError(problem(where, _("numbers"), got, _("correct these cells or leave them empty")))

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -18,6 +18,8 @@ from limpide.data.guesses import TextForm
 from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, ngettext
 
+BLOCK_BYTES = 1 << 23
+BOM = b"\xef\xbb\xbf"
 MAX_SHOWN = 10
 """Problems of one sort that are shown before the others are only counted."""
 
@@ -102,21 +104,11 @@ def _parse_or_none(source: Path | bytes, form: TextForm) -> pl.DataFrame | None:
 
 def _parse(source: Path | bytes, form: TextForm) -> pl.DataFrame:
     """The cells with the types guessed from the head; a column that later proves otherwise is read as text."""
-    keys = [str(i) for i in range(len(form.names))]
     types, missing = list(form.types), form.missing
     while True:
         try:
-            frame = pl.read_csv(
-                source,
-                has_header=False,
-                skip_lines=form.skip_lines,
-                separator=form.delimiter,
-                decimal_comma=form.decimal == ",",
-                null_values=list(missing),
-                schema=dict(zip(keys, types)),
-                glob=False,
-            )
-            return frame.rename(dict(zip(keys, form.names))) if len(set(form.names)) == len(keys) else frame
+            frame = _read_blocks(source, form, types, missing)
+            return frame.rename(dict(zip(frame.columns, form.names))) if len(set(form.names)) == frame.width else frame
         except pl.exceptions.ComputeError as error:
             # Every word to look for costs time in every cell: those the head did not hold are tried when reading stops.
             if len(missing) < len(values.MISSING_WORDS):
@@ -130,6 +122,41 @@ def _parse(source: Path | bytes, form: TextForm) -> pl.DataFrame:
         except pl.exceptions.PanicException as error:
             # polars can stumble over stray quotes; that is a fault of the file to us, and no reason to die.
             raise pl.exceptions.ComputeError(str(error)) from error
+
+
+def _read_blocks(
+    source: Path | bytes, form: TextForm, types: Sequence[type[pl.DataType]], missing: Sequence[str]
+) -> pl.DataFrame:
+    """The rows, a block of the file at a time: memory then holds the numbers, and little of their text."""
+
+    def read(text: Path | bytes, skip_lines: int = 0) -> pl.DataFrame:
+        return pl.read_csv(
+            text,
+            has_header=False,
+            skip_lines=skip_lines,
+            separator=form.delimiter,
+            decimal_comma=form.decimal == ",",
+            null_values=list(missing),
+            schema={str(i): dtype for i, dtype in enumerate(types)},
+            glob=False,
+        )
+
+    parts, rest = [], b""
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        file.seek(len(BOM) if file.read(len(BOM)) == BOM else 0)
+        for _line in range(form.skip_lines):
+            file.readline()
+        while piece := file.read(BLOCK_BYTES):
+            cut = piece.rfind(b"\n") + 1
+            block, rest = (rest + piece[:cut], piece[cut:]) if cut else (b"", rest + piece)
+            # A cell may hold ends of line between quotes; a blank line is a missing value where there is one column.
+            if block.count(b'"') % 2 or len(types) == 1:
+                return read(source, form.skip_lines)
+            if block.strip():
+                parts.append(read(block.lstrip(b"\r\n")))
+    if rest.strip():
+        parts.append(read(rest))
+    return pl.concat(parts) if parts else read(source, form.skip_lines)
 
 
 def _ragged_rows(where: str, source: Path | bytes, form: TextForm) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from limpide.arrays import Array
 from limpide.catalogue import Catalogue
+from limpide.i18n import N_
 
 _SQRT_HALF = 0.7071067811865476
 _SQRT_INVERSE_TAU = 0.3989422804014327
@@ -48,7 +49,7 @@ class ActivationFunction:
     backward: Callable[[ActivationFunction, Array, Array, Array, Array], Array] = _elementwise
 
 
-ACTIVATIONS: Catalogue[ActivationFunction] = Catalogue("activation")
+ACTIVATIONS: Catalogue[ActivationFunction] = Catalogue(N_("activation"))
 
 
 def sigmoid(z: Array) -> Array:

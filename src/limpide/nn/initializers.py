@@ -14,7 +14,7 @@ import numpy as np
 from limpide.arrays import Shape
 from limpide.catalogue import Catalogue
 from limpide.errors import RecipeError, problem
-from limpide.i18n import _
+from limpide.i18n import N_, _
 
 Draw = Callable[[np.random.Generator, Shape, int, int, float], np.ndarray]
 
@@ -40,7 +40,7 @@ class Initializer:
     scale: float | None = None
 
 
-INITIALIZERS: Catalogue[Initializer] = Catalogue("initializer")
+INITIALIZERS: Catalogue[Initializer] = Catalogue(N_("initializer"))
 
 
 def _uniform_fan_in(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, scale: float) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from limpide.arrays import Array
 from limpide.catalogue import Catalogue
+from limpide.i18n import N_
 from limpide.nn.activations import sigmoid, softmax
 
 Expects = Literal["values", "scores", "probabilities"]
@@ -43,7 +44,7 @@ class Loss:
         return float(value.sum()) / len(value)
 
 
-LOSSES: Catalogue[Loss] = Catalogue("loss")
+LOSSES: Catalogue[Loss] = Catalogue(N_("loss"))
 
 
 def _per_example(elements: Array) -> Array:

@@ -83,7 +83,10 @@ class Network:
         """The shape of the input, then of each layer's output."""
         shapes = [self.input_shape]
         for path, layer in zip(self.paths, self.layers, strict=True):
-            shapes.append(layer.out_shape(shapes[-1], _("layer {path}").format(path=path)))
+            where = _("layer {path}").format(path=path)
+            shapes.append(layer.out_shape(shapes[-1], where))
+            if min(shapes[-1]) < 1:
+                raise ShapeError(problem(where, _("sizes of 1 or more"), show_shape(shapes[-1])))
         return tuple(shapes)
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import cos, pi
 
 from limpide.catalogue import Catalogue
+from limpide.i18n import N_
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class ScheduleRule:
     source: str
 
 
-SCHEDULES: Catalogue[ScheduleRule] = Catalogue("schedule")
+SCHEDULES: Catalogue[ScheduleRule] = Catalogue(N_("schedule"))
 
 
 @dataclass(frozen=True)

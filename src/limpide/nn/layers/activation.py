@@ -27,10 +27,11 @@ class Activation(Layer):
     function: str
     slope: float | None = None
 
-    def __post_init__(self) -> None:
-        _row = self.row  # an unknown function is refused at birth
-
     keyword: ClassVar[str] = "activation"
+
+    def __post_init__(self) -> None:
+        # an unknown function is refused at birth, an alias becomes the row's own name
+        object.__setattr__(self, "function", ACTIVATIONS[self.function].name)
 
     def out_shape(self, in_shape: Shape, where: str) -> Shape:
         """The shape that came in."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from limpide.arrays import Array, Shape, Tree
+from limpide.errors import RecipeError, problem
 from limpide.i18n import _, format_number
 from limpide.nn.layers.base import Layer, Mode, Out, Weights, Words
 
@@ -25,7 +26,9 @@ class Dropout(Layer):
     random: ClassVar[bool] = True
 
     def out_shape(self, in_shape: Shape, where: str) -> Shape:
-        """The shape that came in."""
+        """The shape that came in; RecipeError for a rate outside [0, 1)."""
+        if not 0 <= self.rate < 1:
+            raise RecipeError(problem(where, _("a rate from 0 to below 1"), repr(self.rate)))
         return in_shape
 
     def forward(self, w: Weights, x: Array, mode: Mode) -> Out:
