@@ -42,7 +42,7 @@ def test_every_problem_of_a_recipe_is_told_at_once():
     with pytest.raises(RecipeError) as caught:
         Recipe.from_dict(data, "r.toml, ")
     assert sorted(caught.value.problems) == [
-        "r.toml, optimizer.rate: expected a number above 0.0, got -1.0",
+        "r.toml, optimizer.rate: expected a number above 0, got -1.0",
         "r.toml, seed: expected a number of at least 0, got -1",
         "r.toml, training.epochs: expected a whole number, got 'a'",
         "r.toml, training.patience: expected a number of at least 0, got -3",

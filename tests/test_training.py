@@ -328,3 +328,28 @@ def test_a_metric_that_is_undefined_is_none_and_not_nan(tmp_path):
     assert "NaN" not in (tmp_path / "run" / "history.jsonl").read_text()
     assert lp.load(tmp_path / "run").history == run.history
     run.report()
+
+
+def test_ctrl_c_while_baselines_are_fitted_keeps_the_training(tmp_path, monkeypatch):
+    def press(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("limpide.results.fit_baselines", press)
+    run = lp.train("iris", out=tmp_path / "run", epochs=2, report=False)
+    assert run.baselines == {}
+    assert len(lp.load(tmp_path / "run").history) == 2
+
+
+def test_images_are_predicted_by_the_name_of_their_file(tmp_path, rng):
+    from PIL import Image
+
+    for label, light in (("dark", 40), ("light", 220)):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.normal(light, 20, (9, 9)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{i}.png")
+    run = lp.train(tmp_path / "photos", save=False, baselines=False, epochs=15)
+    assert run.task == "binary"
+    predictions = run.predict(tmp_path / "photos" / "light")
+    assert predictions["image"].to_list()[:3] == ["0.png", "1.png", "2.png"]
+    assert (predictions["prediction"] == "light").mean() > 0.9

@@ -14,7 +14,9 @@ class Named(Protocol):
     """Anything with a name."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the row is called."""
+        ...
 
 
 Row = TypeVar("Row", bound=Named)

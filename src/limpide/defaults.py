@@ -75,8 +75,6 @@ def settle_network(choices: Choices, input_shape: Shape, n_outputs: int, n_train
     """The layers and how their weights are born."""
     text, why = _layers(input_shape, n_outputs, n_train, task)
     text = choices.settle("network.layers", text, why)
-    initializer = choices.recipe.network.initializer or "pytorch"
-    network = complete_network(text, input_shape, n_outputs, initializer)
     if len(input_shape) > 1:
         best, why = "he", _("it keeps the size of signals through layers that cut the negative half")
     else:

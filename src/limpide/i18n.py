@@ -24,7 +24,9 @@ def set_language(language: str | None = None) -> str:
     Returns   the language chosen
     """
     global _language, _translations
-    names = [language] if language else [os.environ.get(v, "") for v in ("LIMPIDE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")]
+    names = (
+        [language] if language else [os.environ.get(v, "") for v in ("LIMPIDE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")]
+    )
     wanted = next((name for name in names if name), "en")
     _language = next((known for known in LANGUAGES if wanted.lower().startswith(known)), "en")
     _translations = (
@@ -36,7 +38,7 @@ def set_language(language: str | None = None) -> str:
 
 
 def get_language() -> str:
-    """"en" or "fr"."""
+    """ "en" or "fr"."""
     return _language
 
 
@@ -50,7 +52,7 @@ def ngettext(one: str, many: str, n: int) -> str:
     return _translations.ngettext(one, many, n)
 
 
-def N_(message: str) -> str:
+def N_(message: str) -> str:  # noqa: N802  (the name gettext gives it)
     """The message itself, marked for translation: `_` is applied where it is shown."""
     return message
 

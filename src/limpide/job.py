@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from limpide.data.columns import Task, infer_task
+from limpide.data.columns import Task, task_of
 from limpide.data.dataset import Dataset, Note
 from limpide.data.images import ImagePreparation
 from limpide.data.preparation import TablePreparation, TargetPreparation
@@ -131,15 +131,10 @@ def prepare(source: Any, **options: Any) -> Job:
 
 
 def _settle_task(choices: Choices, dataset: Dataset) -> Task:
-    assert dataset.target is not None
     given = choices.recipe.data.task
     if given is not None:
         return given
-    if dataset.is_image:
-        task: Task = "binary" if dataset.target.n_unique() == 2 else "multiclass"
-        why = _("each image belongs to a class")
-    else:
-        task, why = infer_task(dataset.target)
+    task, why = task_of(dataset)
     choices.record("data.task", task, why)
     return task
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from limpide.errors import RecipeError, did_you_mean, problem
-from limpide.i18n import N_, _
+from limpide.i18n import N_, _, format_number
 from limpide.nn.optimizers import Optimizer, make_optimizer
 
 FORMAT: Literal[1] = 1
@@ -331,7 +331,7 @@ def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
             "lt": _("a number below {bound}"),
             "le": _("a number of at most {bound}"),
         }
-        return words[bounds[kind]].format(bound=context[bounds[kind]])
+        return words[bounds[kind]].format(bound=format_number(context[bounds[kind]]))
     types = {
         "int_type": _("a whole number"),
         "int_from_float": _("a whole number"),

@@ -28,9 +28,9 @@ from limpide.data.preparation import TablePreparation, TargetPreparation
 from limpide.data.sources import open_source
 from limpide.engines.base import get_engine
 from limpide.errors import DataError, RunError, did_you_mean, problem
-from limpide.evaluation import MAIN_METRIC, Evaluation, evaluate, format_metric
+from limpide.evaluation import METRICS, Evaluation, evaluate, format_metric
 from limpide.history import Epoch, Example, Inference, Stop
-from limpide.i18n import _
+from limpide.i18n import _, format_count
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
 
@@ -100,13 +100,13 @@ class Run:
         """Predictions for a file, a folder, a frame or a list of mappings, a row each.
 
         Returns  regression: a column `prediction` in the target's unit; classes: `prediction`, `confidence`, and
-                 `P(label)` for each label; images from files have their `file` first
+                 `P(label)` for each label; images from files have their name first, as `image`
         Raises   DataError when the data lacks a column, or holds what cannot be read as a number
         """
         dataset = self.read(source)
         predictions = self.predictions(dataset.inputs)
         if dataset.names:
-            predictions.insert_column(0, pl.Series("file", dataset.names))
+            predictions.insert_column(0, pl.Series("image", dataset.names))
         return predictions
 
     def read(self, source: Any) -> Dataset:
@@ -199,15 +199,14 @@ class Run:
 
     def summary(self) -> str:
         """The run in one line."""
-        main = MAIN_METRIC[self.task]
-        metric = self.test.metrics[main]
+        main = self.test.main
         return _("{name}: {metric} {value} on {n} test rows, {parameters} parameters, {epochs} epochs").format(
             name=self.dataset_name,
-            metric=main,
-            value=format_metric(main, metric.value),
-            n=self.test.n,
-            parameters=self.network.n_parameters,
-            epochs=len(self.history),
+            metric=_(METRICS[main.name].label),
+            value=format_metric(main.name, main.value),
+            n=format_count(self.test.n),
+            parameters=format_count(self.network.n_parameters),
+            epochs=format_count(len(self.history)),
         )
 
     def __repr__(self) -> str:

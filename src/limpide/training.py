@@ -145,7 +145,9 @@ class Fit:
         """Loss and metrics of some rows with the weights of the moment."""
         job = self.job
         raw = self.trainer.evaluate(rows.x)
-        loss = job.loss.mean(raw, rows.y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # what is not finite is looked for by the caller, and named
+            loss = job.loss.mean(raw, rows.y)
         if not isfinite(loss):
             return loss, {}
         outputs = job.target.decode(raw, ends_in_probability(job.network))
@@ -248,7 +250,8 @@ def train(
     options    flat names of a recipe's keys: `limpide.recipe.OPTIONS`
     Raises     as `prepare`; RunError when the folder is in use; Diverged when NaN or Inf came in the first epoch
 
-    Ctrl-C stops the training, not the function: the best weights so far are measured and kept.
+    Ctrl-C stops the training, not the function: the best weights so far are measured and kept. While the baselines are
+    fitted, it stops them alone.
     """
     if out is not None and save:
         check_free(Path(out))
@@ -263,7 +266,10 @@ def train(
         if not training.history:
             raise
         training.interrupt()
-    run = training.run(baselines)
+    try:
+        run = training.run(baselines)
+    except KeyboardInterrupt:
+        run = training.run(baselines=False)
     if save:
         run.save(out if out is not None else free_folder(run.dataset_name), report)
     return run

@@ -102,13 +102,13 @@ def _row(run: Run, values: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def _beside(dataset: Dataset, predictions: pl.DataFrame) -> pl.DataFrame:
-    """The predictions behind the data's own columns; for images, behind their numbers."""
+    """The predictions behind the data's own columns; for images, behind their files or their numbers."""
     import polars as pl
 
     if isinstance(dataset.inputs, pl.DataFrame):
         given = dataset.inputs
     else:
-        given = pl.DataFrame({"image": range(1, len(predictions) + 1)})
+        given = pl.DataFrame({"image": dataset.names or range(1, len(predictions) + 1)})
     if dataset.target is not None:
         given = given.with_columns(dataset.target)
     # a file that was predicted before brings old predictions along: the new ones take their place

@@ -70,13 +70,13 @@ def layer_facts(network: Network) -> list[dict[str, Any]]:
 @lang
 def data(source: str, target: str | None, kinds: dict[str, str], drop: tuple[str, ...], is_json: bool) -> None:
     """The target is summed up like any column."""
-    from limpide.data.columns import describe, infer_task, summarise
+    from limpide.data.columns import describe, summarise, task_of
     from limpide.data.dataset import Column
     from limpide.data.sources import open_source
 
     dataset = open_source(source, target, kinds, drop)
     assert dataset.target is not None
-    task, why = infer_task(dataset.target)
+    task, why = task_of(dataset)
     columns = describe(dataset)
     answer = summarise(dataset.target, Column(dataset.target.name, "number" if task == "regression" else "category"))
     classes = {} if task == "regression" else _class_counts(dataset.target)

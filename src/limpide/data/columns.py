@@ -259,6 +259,17 @@ def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.Data
     return frame.drop(name), target, notes
 
 
+def task_of(dataset: Dataset) -> tuple[Task, str]:
+    """What there is to learn from a data set with a target, and why: images belong to classes, else `infer_task`.
+
+    Raises  DataError  as `infer_task`
+    """
+    assert dataset.target is not None
+    if dataset.is_image:
+        return _classes(dataset.target.n_unique()), _("each image belongs to a class")
+    return infer_task(dataset.target)
+
+
 def infer_task(target: pl.Series) -> tuple[Task, str]:
     """What there is to learn, and why: a number, one class of two, one of several.
 

@@ -28,6 +28,8 @@ ENCODINGS = {
 }
 
 SAMPLE_ROWS = 500
+SAMPLE_CELLS = 20_000
+"""A wide table shows enough of itself in fewer rows."""
 DELIMITER_ROWS = 50
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
@@ -106,12 +108,14 @@ def guess_form(text: str, is_whole: bool) -> TextForm | None:
     if not rows:
         return None
     decimal = _guess_decimal(rows, delimiter)
-    has_header = _guess_header(rows, decimal)
     first = [cell.strip() for cell in rows[0]]
     width = len(first)
+    types = tuple(_column_type([row[i] for row in rows[1:] if len(row) > i], decimal) for i in range(width))
+    has_header = _guess_header(first, types, len(rows) == 1, decimal)
+    if not has_header:
+        types = tuple(_column_type([row[i] for row in rows if len(row) > i], decimal) for i in range(width))
     names = tuple(name or f"column_{i + 1}" for i, name in enumerate(first if has_header else [""] * width))
     body = rows[1:] if has_header else rows
-    types = tuple(_column_type([row[i] for row in body if len(row) > i], decimal) for i in range(width))
     skip_lines = first_line[0] if has_header else first_line[1]
     n_unnamed = first.count("") if has_header else 0
     missing = tuple({cell for row in body for cell in row} & set(values.MISSING_WORDS) - {""})
@@ -130,6 +134,7 @@ def _sample(
             if any(cell.strip() for cell in row):
                 lines = lines if rows else (reader.line_num, before)
                 rows.append(row)
+                n_rows = min(n_rows, max(20, SAMPLE_CELLS // len(row)))
             before = reader.line_num
             if len(rows) > n_rows:
                 break
@@ -164,18 +169,17 @@ def _guess_decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
     return "," if n_commas > n_points else "."
 
 
-def _guess_header(rows: Sequence[Sequence[str]], decimal: str) -> bool:
-    """True unless the first row looks like the others: numbers where they have numbers, and nowhere a word instead."""
-    first = [cell.strip() for cell in rows[0]]
-    if len(rows) == 1:
+def _guess_header(first: Sequence[str], types: Sequence[type[pl.DataType]], is_alone: bool, decimal: str) -> bool:
+    """True unless the first row looks like the others: numbers where they have numbers, and nowhere a word instead.
+
+    types     of the columns below the first row
+    is_alone  there is nothing below
+    """
+    if is_alone:
         return not any(_is_number(cell, decimal) for cell in first)
-    words_above_numbers = numbers_above_numbers = 0
-    for i, cell in enumerate(first):
-        below = [row[i] for row in rows[1:] if len(row) > i]
-        if _column_type(below, decimal) != pl.String and cell:
-            numbers_above_numbers += _is_number(cell, decimal)
-            words_above_numbers += not _is_number(cell, decimal) and cell not in values.MISSING_WORDS
-    return words_above_numbers > 0 or numbers_above_numbers == 0
+    above = [cell for cell, dtype in zip(first, types) if dtype != pl.String and cell not in values.MISSING_WORDS]
+    n_numbers = sum(_is_number(cell, decimal) for cell in above)
+    return n_numbers < len(above) or not n_numbers
 
 
 def _is_number(cell: str, decimal: str) -> bool:
@@ -183,9 +187,13 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 
 def _column_type(cells: Sequence[str], decimal: str) -> type[pl.DataType]:
-    present = [cell for cell in (cell.strip() for cell in cells) if cell not in values.MISSING_WORDS]
-    if not present or any(re.match(values.CODE, cell) or re.search(values.LONG_CODE, cell) for cell in present):
-        return pl.String
-    if all(values.WHOLE_NUMBER.fullmatch(cell) for cell in present):
-        return pl.Int64
-    return pl.Float64 if all(_is_number(cell, decimal) for cell in present) else pl.String
+    found: type[pl.DataType] | None = None
+    for cell in map(str.strip, cells):
+        if values.WHOLE_NUMBER.fullmatch(cell):
+            found = found or pl.Int64
+        elif cell not in values.MISSING_WORDS:
+            is_code = re.match(values.CODE, cell) or cell.lstrip("+-").isdigit()
+            if is_code or not _is_number(cell, decimal):
+                return pl.String
+            found = pl.Float64
+    return found or pl.String

@@ -244,13 +244,8 @@ def _tidied(where: str, frame: pl.DataFrame, form: TextForm, encoding: str) -> T
         text = ngettext("{n} column without a name is called by its place", "{n} columns without a name are called by "
                         "their place", form.n_unnamed).format(n=form.n_unnamed)  # fmt: skip
         notes.append(Note("info", where, text))
-    columns = frame.get_columns()
-    del frame
-    # polars leaves a column in pieces. One whole is faster for all that follows, and made one column at a time it takes
-    # no memory to speak of.
-    for i, column in enumerate(columns):
-        columns[i] = values.typed(column.rechunk()) if column.dtype == pl.String else column.rechunk()
-    return without_blank_rows(where, pl.DataFrame(columns), notes)
+    texts = [values.typed(column) for column in frame if column.dtype == pl.String]
+    return without_blank_rows(where, frame.with_columns(texts), notes)
 
 
 def without_blank_rows(where: str, frame: pl.DataFrame, notes: list[Note]) -> Table:

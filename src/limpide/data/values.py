@@ -29,7 +29,7 @@ DATE_FORMATS = (
 ISO_FORMATS = tuple(form for form in DATE_FORMATS if form.startswith("%Y-"))
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}")
+WHOLE_NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
 CODE = r"^[+-]?0\d"
 """A leading zero, as in a postal code: such a column is words, however many digits it holds."""
 
