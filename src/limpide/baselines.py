@@ -104,6 +104,7 @@ def _probabilities(model: Any, x: np.ndarray, n_labels: int) -> Outputs:
 
 
 _NOTHING = N_("Nothing was learned beyond this guess: are the inputs related to the target?")
+_NOT_SHOWN = N_("These rows do not even show that it beats a guess blind to the inputs: more test rows would tell.")
 _SIMPLER = N_("The linear model does as well and is simpler: prefer it.")
 _LINEAR = N_("The linear model does better and is simpler: prefer it.")
 _EITHER = N_("Gradient boosting does as well here: either will do.")
@@ -112,8 +113,8 @@ _CLASSES, _NUMBERS = ("binary", "multiclass"), ("regression",)
 
 BASELINES: Catalogue[Baseline] = Catalogue(N_("baseline"))
 for _row in (
-    Baseline("majority", N_("most frequent class"), _CLASSES, _guess, np.inf, 1, _NOTHING, _NOTHING),
-    Baseline("mean", N_("mean"), _NUMBERS, _guess, np.inf, 1, _NOTHING, _NOTHING),
+    Baseline("majority", N_("most frequent class"), _CLASSES, _guess, np.inf, 1, _NOT_SHOWN, _NOTHING),
+    Baseline("mean", N_("mean"), _NUMBERS, _guess, np.inf, 1, _NOT_SHOWN, _NOTHING),
     Baseline("linear", N_("linear regression"), _NUMBERS, _linear, 1e8, 1_024, _SIMPLER, _LINEAR),
     Baseline("logistic", N_("logistic regression"), _CLASSES, _logistic, 1e8, 4_096, _SIMPLER, _LINEAR),
     Baseline(

@@ -91,7 +91,9 @@ def _layers(input_shape: Shape, n_outputs: int, n_train: int, task: str) -> tupl
             "two hidden layers learn most tables; dropout, because classes are easily learned by heart"
         )
     shape = show_shape(input_shape)
-    convolutions = "conv 16 3x3 pad 1 relu, maxpool 2, conv 32 3x3 pad 1 relu, maxpool 2, flatten, 64 relu"
+    block = "conv {channels} 3x3 pad 1, batchnorm relu, maxpool 2"
+    blocks = ", ".join(block.format(channels=channels) for channels in (16, 32))
+    convolutions = f"{blocks}, flatten, dropout 0.3, 64 relu"
     if min(input_shape[1:]) < CONVOLUTION_SIDE:
         return "128 relu, dropout 0.3", _("images of {shape} are small enough to be seen whole").format(shape=shape)
     table = complete_network(convolutions, input_shape, n_outputs).table()

@@ -19,13 +19,15 @@ from limpide.defaults import Choices, settle_network, settle_split, settle_train
 from limpide.engines.base import Choice, choose_engine
 from limpide.errors import RecipeError, UnknownName, problem
 from limpide.history import Inference
-from limpide.i18n import _
+from limpide.i18n import _, ngettext
 from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+FEW_ROWS = 20
+"""Below this many test rows a run is warned of."""
 
 
 class Rows(NamedTuple):
@@ -104,7 +106,7 @@ def prepare(source: Any, **options: Any) -> Job:
     task = _settle_task(choices, dataset)
     settle_split(choices, task)
     parts = _split(choices.recipe, dataset)
-    notes = [*dataset.notes, *parts.notes]
+    notes = [*dataset.notes, *parts.notes, *_few(parts)]
     preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
     rows = _rows(dataset, parts, preparation, target)
     network = settle_network(choices, preparation.input_shape, target.n_outputs, len(parts.train), task)
@@ -159,6 +161,19 @@ def _split(recipe: Recipe, dataset: Dataset) -> Split:
         groups=column if chosen.method == "group" else None,
         times=column if chosen.method == "time" else None,
     )
+
+
+def _few(parts: Split) -> list[Note]:
+    """A warning where the test set is too small for its measures to mean much."""
+    n = len(parts.test)
+    if n >= FEW_ROWS:
+        return []
+    text = ngettext(
+        "{n} row to test on: the measures will be very uncertain",
+        "{n} rows to test on: the measures will be very uncertain",
+        n,
+    )
+    return [Note("warning", _("split"), text.format(n=n))]
 
 
 def _fit_preparation(

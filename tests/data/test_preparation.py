@@ -202,6 +202,12 @@ def test_rows_outside_training_never_touch_the_preparation(seed, noise):
     assert TablePreparation.fit(frame, columns, rows=train) == TablePreparation.fit(frame[train], columns)
 
 
+@given(st.lists(st.integers(0, 5), max_size=12))
+def test_rows_may_be_picked_in_any_order(rows):
+    preparation, picked = fitted(HOUSES), np.array(rows, dtype=np.int64)
+    np.testing.assert_array_equal(preparation.transform(HOUSES, picked), preparation.transform(HOUSES)[picked])
+
+
 def test_a_fitted_preparation_cannot_be_changed(houses):
     with pytest.raises(dataclasses.FrozenInstanceError):
         houses.treatments[0].fill = 3.0

@@ -301,11 +301,10 @@ def infer_task(target: pl.Series) -> tuple[Task, str]:
         return "regression", _("numbers with decimals")
     n_distinct = present.n_unique()
     is_few = n_distinct == 2 or (n_distinct <= MAX_CLASSES and n_distinct * ROWS_PER_CLASS <= n)
-    why = (
-        _("{n} different whole numbers in {rows} rows")
-        if is_few
-        else _("{n} different whole numbers in {rows} rows, too many to be classes")
-    ).format(n=format_count(n_distinct), rows=format_count(n))
+    why = _("{n} different whole numbers in {rows} rows")
+    if not is_few:
+        why = _("{n} different whole numbers in {rows} rows, too many to be classes")
+    why = why.format(n=format_count(n_distinct), rows=format_count(n))
     return _classes(n_distinct) if is_few else "regression", why
 
 

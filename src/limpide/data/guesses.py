@@ -31,7 +31,7 @@ SAMPLE_ROWS = 500
 SAMPLE_CELLS = 20_000
 """A wide table shows enough of itself in fewer rows."""
 DELIMITER_ROWS = 50
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_CONTROL = "".join(map(chr, [*range(9), *range(14, 32)]))
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def guess_encoding(head: bytes) -> str | None:
         candidates = ["utf-8", "cp1252"]
     for encoding in candidates:
         text = decode_head(head, encoding)
-        if text is not None and not _CONTROL.search(text):
+        if text is not None and not any(character in text for character in _CONTROL):
             return encoding
     return None
 

@@ -85,7 +85,7 @@ class TablePreparation:
             raise DataError(problem(_("training rows"), _("at least one row"), _("none")))
         treatments = []
         for column in chosen:
-            series = frame[column.name] if rows is None else frame[column.name].gather(rows)
+            series = _taken(frame.select(column.name), rows)[column.name]
             treatments.append(TREATMENTS[column.kind].fit(series, column, standardise, missing, max_categories))
         return cls(tuple(treatments))
 
@@ -115,7 +115,7 @@ class TablePreparation:
         out = np.empty((n, *self.input_shape), dtype=np.float32)
         for start in range(0, n, BLOCK_ROWS):
             stop = start + BLOCK_ROWS
-            block, first = table[start:stop] if rows is None else table[rows[start:stop]], 0
+            block, first = table[start:stop] if rows is None else _taken(table, rows[start:stop]), 0
             for treatment in self.treatments:
                 series, last = block[treatment.column], first + len(treatment.features)
                 read = treatment.read(series)
@@ -182,6 +182,18 @@ class TablePreparation:
                 where = _("column {name}").format(name=treatment.column)
                 problems.append(problem(where, treatment.expected(), values.cells(series, wrong)))
         return problems
+
+
+def _taken(frame: pl.DataFrame, rows: np.ndarray | None) -> pl.DataFrame:
+    """The rows of these numbers; those in rising order are filtered, several times faster than fetched one by one."""
+    if rows is None or not len(rows):
+        return frame if rows is None else frame[:0]
+    if len(rows) > 1 and (np.diff(rows) <= 0).any():
+        return frame[rows]
+    first, last = int(rows[0]), int(rows[-1])
+    is_wanted = np.zeros(last + 1 - first, dtype=bool)
+    is_wanted[rows - first] = True
+    return frame[first : last + 1].filter(pl.Series(is_wanted))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from limpide.data.dataset import Column, Kind, Note
 from limpide.data.treatments.base import Scale, Treatment
 from limpide.i18n import _, format_count, format_number, ngettext
 
+LIMIT = float(np.finfo(np.float32).max)
 FILLS = ("median", "mean", "most_frequent")
 """What may stand in for a missing number; another missing value gives way to the most frequent one."""
 
@@ -74,8 +75,10 @@ class NumberTreatment(Treatment):
 
     def _write_parts(self, read: pl.Series, out: np.ndarray) -> None:
         filled = read.fill_null(self.fill) if read.null_count() else read
-        limit = float(np.finfo(np.float32).max)
-        np.clip(self.scale.applied(filled.to_numpy()), -limit, limit, out=out[:, 0], casting="same_kind")
+        scaled = self.scale.applied(filled.to_numpy())
+        if len(scaled) and max(-scaled.min(), scaled.max()) > LIMIT:
+            scaled = scaled.clip(-LIMIT, LIMIT)
+        out[:, 0] = scaled
 
     def _notes_on(self, read: pl.Series) -> list[Note]:
         n = int(((read < self.low) | (read > self.high)).sum())
