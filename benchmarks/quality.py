@@ -1,7 +1,9 @@
 """Whether the defaults are worth having: limpide beside scikit-learn's default network behind a StandardScaler.
 
-Ten seeds on four real data sets. For each seed both learn from the same rows and are judged on the same test rows;
-limpide keeps some of its rows for early stopping, scikit-learn learns from all of them. Accuracy, or R² for numbers.
+Four real data sets. For each seed both learn from the same rows and are judged on the same test rows; limpide keeps
+some of its rows for early stopping, scikit-learn learns from all of them. Accuracy, or R² for numbers.
+
+The goal stands on ten seeds. The defaults were chosen with those ten in sight, so twenty others are shown beside them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from limpide.evaluation import MAIN_METRIC
 from limpide.training import train
 
 SEEDS = range(10)
+OTHER_SEEDS = range(10, 30)
 DATA = {
     "wine": (load_wine, MLPClassifier),
     "breast-cancer": (load_breast_cancer, MLPClassifier),
@@ -48,15 +51,21 @@ def sklearn_score(load: Any, network: Any, test: np.ndarray, seed: int) -> float
     return float(model.score(x[test], y[test]))
 
 
+def compare_on(name: str, seeds: range, label: str, goal: float | None) -> Comparison:
+    """The scores on one data set, paired by seed."""
+    load, network = DATA[name]
+    ours, theirs = [], []
+    for seed in seeds:
+        score, test = limpide_score(name, seed)
+        ours.append(score)
+        theirs.append(sklearn_score(load, network, test, seed))
+    unit = "R2" if network is MLPRegressor else "accuracy"
+    return Comparison(label, network.__name__, unit, ours, theirs, "gain", goal)
+
+
 def compare() -> list[Comparison]:
-    """Scores, paired by seed."""
-    comparisons = []
-    for name, (load, network) in DATA.items():
-        ours, theirs = [], []
-        for seed in SEEDS:
-            score, test = limpide_score(name, seed)
-            ours.append(score)
-            theirs.append(sklearn_score(load, network, test, seed))
-        unit = "R2" if network is MLPRegressor else "accuracy"
-        comparisons.append(Comparison(name, network.__name__, unit, ours, theirs, "gain", 0.0))
-    return comparisons
+    """The scores that the goal is about, then those on other seeds."""
+    return [
+        *(compare_on(name, SEEDS, name, 0.0) for name in DATA),
+        *(compare_on(name, OTHER_SEEDS, f"{name}, other seeds", None) for name in DATA),
+    ]

@@ -71,8 +71,8 @@ class Comparison:
         """Whether the goal is reached; None when there is none."""
         if self.goal is None:
             return None
-        value = self.result()[0]
-        return value >= self.goal if self.kind in ("faster", "gain") else value <= self.goal
+        value, slack = self.result()[0], 1e-9  # a mean of equal scores may come out as -1e-17
+        return value >= self.goal - slack if self.kind in ("faster", "gain") else value <= self.goal + slack
 
     def cells(self) -> list[str]:
         """The line of the table."""

@@ -26,7 +26,10 @@ FUNCTION_LINES = 60
 COMMAND_LINES = 35
 
 # What may be longer, and why. A line here that is no longer needed fails.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "src/limpide/data/builtin.py": "a table: a function and a row for each built-in data set",
+    "tests/data/test_images.py": "a test for each way in which an image file can be wrong",
+}
 LONG_FUNCTIONS: dict[str, str] = {}
 
 # The public API as the README and ARCHITECTURE.md present it.

@@ -268,8 +268,8 @@ def _figures(network: Evaluation, baseline: Evaluation) -> str:
     )
     if definition.percent:
         value = _("{difference} points").format(difference=value)
-    sentence = _("{figures}, difference {value} (95% interval {low} to {high})")
-    return sentence.format(figures=text, value=value, low=low, high=high)
+    sentence = _("{figures}, difference {value} ({level} interval {low} to {high})")
+    return sentence.format(figures=text, value=value, level=_("{number}%").format(number=95), low=low, high=high)
 
 
 def _rows(n: int) -> str:

@@ -182,14 +182,18 @@ def _fit_preparation(
     """Layer 0 and the target's scale, from the training rows alone."""
     assert dataset.target is not None
     how = recipe.preparation
-    fitted = dataset.inputs[parts.train]
     preparation: TablePreparation | ImagePreparation
-    if dataset.is_image:
-        preparation = ImagePreparation.fit(np.asarray(fitted), how.standardise)
+    if isinstance(dataset.inputs, np.ndarray):
+        preparation = ImagePreparation.fit(dataset.inputs, how.standardise, parts.train)
     else:
         columns = tuple(c for c in dataset.columns if c.name != recipe.split.column or recipe.split.method == "time")
         preparation = TablePreparation.fit(
-            fitted, columns, standardise=how.standardise, missing=how.missing, max_categories=how.max_categories
+            dataset.inputs,
+            columns,
+            standardise=how.standardise,
+            missing=how.missing,
+            max_categories=how.max_categories,
+            rows=parts.train,
         )
     # every class of the data has its output, met in the training rows or not
     answers = dataset.target[parts.train] if task == "regression" else dataset.target
@@ -200,11 +204,12 @@ def _rows(
     dataset: Dataset, parts: Split, preparation: TablePreparation | ImagePreparation, target: TargetPreparation
 ) -> dict[Part, Rows]:
     assert dataset.target is not None
+    inputs: Any = dataset.inputs
     rows: dict[Part, Rows] = {}
     for name in PARTS:
         index = getattr(parts, name)
         answers = dataset.target[index]
-        rows[name] = Rows(preparation.transform(dataset.inputs[index]), target.encode(answers), target.truth(answers))
+        rows[name] = Rows(preparation.transform(inputs, index), target.encode(answers), target.truth(answers))
     return rows
 
 

@@ -371,13 +371,8 @@ def summarise(series: pl.Series, column: Column) -> ColumnSummary:
         read = values.numbers(series)
         known = read.drop_nulls().to_numpy()
         if len(known):
-            figures = {
-                "mean": float(known.mean()),
-                "sd": float(known.std()),
-                "min": float(known.min()),
-                "max": float(known.max()),
-                "histogram": _histogram(known),
-            }
+            figures = {name: float(getattr(known, name)()) for name in ("mean", "min", "max")}
+            figures |= {"sd": float(known.std()), "histogram": _histogram(known)}
     elif column.kind == "date":
         read = values.dates(series, column.date_format)
         known = read.drop_nulls().to_physical().to_numpy().astype(float)

@@ -77,8 +77,9 @@ class ImagePreparation:
     kind: str = field(default="image", init=False)
 
     @classmethod
-    def fit(cls, images: np.ndarray, standardise: bool = True) -> ImagePreparation:
-        """The preparation that these images, the training ones, call for."""
+    def fit(cls, images: np.ndarray, standardise: bool = True, rows: np.ndarray | None = None) -> ImagePreparation:
+        """The preparation that the training images, those of `rows`, call for; None takes them all."""
+        images = images if rows is None else images[rows]
         _check_pixels(images)
         n_channels = images.shape[1]
         total, squares = np.zeros(n_channels), np.zeros(n_channels)
@@ -108,8 +109,11 @@ class ImagePreparation:
         """The options that make `open_source` read new images as the training ones were."""
         return {"size": self.shape[1:], "channels": self.shape[0]}
 
-    def transform(self, images: np.ndarray) -> Float32[np.ndarray, "examples channels rows cols"]:
-        """Images (n, channels, rows, cols) in [0, 255] as float32, in C order."""
+    def transform(
+        self, images: np.ndarray, rows: np.ndarray | None = None
+    ) -> Float32[np.ndarray, "examples channels rows cols"]:
+        """Images (n, channels, rows, cols) in [0, 255] as float32, in C order; those of `rows` where they are given."""
+        images = images if rows is None else images[rows]
         _check_pixels(images)
         if images.shape[1:] != self.shape:
             got = "×".join(str(side) for side in images.shape[1:])
@@ -130,7 +134,8 @@ class ImagePreparation:
             if now > seen
             else _("these images are much darker than the training images ({now} against {seen} of full light)")
         ).format(now=format_number(now, 2), seen=format_number(seen, 2))
-        return [Note("warning", _("images"), text + "; " + _("are light and dark the other way round?"))]
+        text = _("{text}; are light and dark the other way round?").format(text=text)
+        return [Note("warning", _("images"), text)]
 
     def rows(self) -> list[PreparationRow]:
         """The one line of this layer: every pixel is treated alike."""

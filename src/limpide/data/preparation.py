@@ -72,10 +72,9 @@ class TablePreparation:
         '(area - 60) / 10'
         """
         if missing not in FILLS:
-            raise UnknownName(_("missing"), missing, FILLS)
+            raise UnknownName("missing", missing, FILLS)
         if max_categories < 1:
-            where = _("max_categories")
-            raise DataError(problem(where, _("at least 1"), str(max_categories)))
+            raise DataError(problem("max_categories", _("at least 1"), str(max_categories)))
         chosen = [column for column in columns if column.is_feature]
         if not chosen:
             got = ", ".join(f"{column.name} ({column.kind})" for column in columns) or _("none")

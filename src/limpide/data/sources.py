@@ -309,7 +309,7 @@ def _check_target(dataset: Dataset) -> None:
         raise DataError(problem(dataset.name, _("a target to learn from"), _("none")))
     if len(dataset) == 0:
         raise DataError(problem(dataset.name, _("rows with a target"), _("none")))
-    if dataset.target.n_unique() < 2:
+    if dataset.target.min() == dataset.target.max():
         where = _("{name}, target {target}").format(name=dataset.name, target=dataset.target.name)
         raise DataError(
             problem(where, _("at least two different values"), _("only {name}").format(name=repr(dataset.target[0])))

@@ -89,7 +89,7 @@ def split(
 def _check_shares(n: int, validation: float, test: float) -> None:
     where = _("split")
     problems = [
-        problem(f"{where}.{name}", _("a share in [0, 1)"), format_number(share))
+        problem(f"split.{name}", _("a share in [0, 1)"), format_number(share))
         for name, share in (("validation", validation), ("test", test))
         if not 0 <= share < 1
     ]

@@ -88,7 +88,7 @@ class CategoryTreatment(Treatment):
             "one-hot: {n} category and one for all others", "one-hot: {n} categories and one for all others", n
         )
         if self.n_rare:
-            text += _(", where {rare} rare ones go")
+            text += ngettext(", where {rare} rare one goes", ", where {rare} rare ones go", self.n_rare)
         return text.format(n=n, rare=format_count(self.n_rare))
 
     def arithmetic(self) -> str:
