@@ -65,8 +65,10 @@ def show(name: str) -> bool:
         ]
         met &= all(c.is_met() is not False for c in comparisons)
     RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{name}.json"
     text = json.dumps({"date": date.today().isoformat(), "machine": about, "comparisons": kept}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    file.write_text(text + "\n", encoding="utf-8")
+    print(f"\nkept in {file.relative_to(ROOT)}", flush=True)
     return met
 
 
@@ -81,7 +83,6 @@ def main(arguments: list[str]) -> int:
         return 2
     print("  ".join(f"{key} {value}" for key, value in machine().items()))
     met = [show(name) for name in arguments or BENCHMARKS]
-    print(f"\nfigures kept in {RESULTS.relative_to(ROOT)}")
     return 0 if all(met) else 1
 
 

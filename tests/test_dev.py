@@ -1,5 +1,6 @@
 """The door to the project: what it installs, when, and what it says when it cannot."""
 
+import gettext
 import importlib.util
 import os
 import re
@@ -193,6 +194,59 @@ def test_ctrl_c_is_answered_by_the_command_and_its_exit_code_comes_back(tmp_path
     os.killpg(parent.pid, signal.SIGINT)
     assert parent.wait(timeout=20) == 7
     parent.stdout.close()
+
+
+@pytest.fixture
+def translated(dev, project, monkeypatch):
+    """A project with one text to translate; gives the path of its French file."""
+    pytest.importorskip("babel")
+    source = project / "src" / "limpide"
+    source.mkdir(parents=True)
+    (source / "words.py").write_text('from x import _\n\nprint(_("{n} rows read").format(n=3))\n')
+    (project / "babel.cfg").write_bytes((ROOT / "babel.cfg").read_bytes())
+    monkeypatch.setattr(dev, "LOCALE", source / "locale")
+    monkeypatch.setattr(dev, "prepare", lambda extras: None)
+    return source / "locale" / "fr" / "LC_MESSAGES" / "limpide.po"
+
+
+def put_into_french(po, french):
+    text = po.read_text(encoding="utf-8")
+    assert 'msgid "{n} rows read"' in text
+    po.write_text(re.sub(r'(msgid "{n} rows read"\nmsgstr) ".*"', rf'\1 "{french}"', text), encoding="utf-8")
+
+
+def test_translate_gathers_the_texts_and_lists_what_is_missing(dev, translated, capfd):
+    assert dev.main(["translate"]) == 1
+    assert capfd.readouterr().out == "  untranslated: '{n} rows read'\n1 texts, 1 to translate or mend\n"
+    put_into_french(translated, "{n} lignes lues")
+    assert dev.main(["translate"]) == 0
+    assert gettext.translation("limpide", dev.LOCALE, ["fr"]).gettext("{n} rows read") == "{n} lignes lues"
+
+
+def test_translate_finds_a_blank_that_would_stay_empty(dev, translated, capfd):
+    dev.main(["translate"])
+    put_into_french(translated, "{nombre} lignes lues")
+    assert dev.main(["translate"]) == 1
+    assert "other {names} than the English: '{n} rows read'" in capfd.readouterr().out
+
+
+def test_translate_check_writes_nothing_and_tells_when_the_files_are_behind(dev, translated, capfd):
+    dev.main(["translate"])
+    put_into_french(translated, "{n} lignes lues")
+    before = {path: path.read_bytes() for path in translated.parent.iterdir()}
+    assert dev.main(["translate", "--check"]) == 1
+    assert "limpide.mo behind the texts; run python3 dev.py translate" in capfd.readouterr().out
+    assert {path: path.read_bytes() for path in translated.parent.iterdir()} == before
+    assert dev.main(["translate"]) == 0
+    assert dev.main(["translate", "--check"]) == 0
+
+
+def test_everything_limpide_says_is_said_in_french(dev, monkeypatch, capfd):
+    pytest.importorskip("babel")
+    monkeypatch.setattr(dev, "prepare", lambda extras: None)
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    code = dev.main(["translate", "--check"])
+    assert code == 0, capfd.readouterr().out
 
 
 def pinned():

@@ -353,3 +353,16 @@ def test_images_are_predicted_by_the_name_of_their_file(tmp_path, rng):
     predictions = run.predict(tmp_path / "photos" / "light")
     assert predictions["image"].to_list()[:3] == ["0.png", "1.png", "2.png"]
     assert (predictions["prediction"] == "light").mean() > 0.9
+
+
+def test_a_training_may_start_from_given_weights(rng):
+    W = rng.normal(size=(4, 8))
+    training = lp.fit("iris", network="8 relu", epochs=1, weights={"0.dense.W": W})
+    np.testing.assert_array_equal(training.trainer.weights()["0.dense.W"], W.astype(np.float32))
+    list(training)
+    run = training.run(baselines=False)
+    assert any("does not redo this run" in note.text for note in run.notes)
+    with pytest.raises(ShapeError, match=r"0\.dense\.W: expected 4×8, got 3×8"):
+        lp.fit("iris", network="8 relu", weights={"0.dense.W": W[1:]})
+    with pytest.raises(UnknownName, match=r'given weights: unknown name "0\.dense\.w"'):
+        lp.fit("iris", network="8 relu", weights={"0.dense.w": W})

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from limpide import i18n
 from limpide.i18n import _
 
-NEAREST = str.maketrans("·×–—’→✗█▁▂▃▄▅▆▇", "*x--'>x#.:-=+*%")
+NEAREST = str.maketrans("·×–—’«»→✗█▁▂▃▄▅▆▇", '*x--\'"">x#.:-=+*%') | {ord("œ"): "oe"}
 """What stands for a character that a narrow encoding lacks, where taking off its accent is not enough."""
 
 

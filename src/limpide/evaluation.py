@@ -227,7 +227,7 @@ def _check(task: str, truth: np.ndarray, outputs: np.ndarray, labels: Sequence[s
     where, n = _("evaluation"), len(truth)
     if n == 0:
         raise DataError(problem(where, _("at least one row"), _("none")))
-    shape = f"({n},)" if task == "regression" else f"({n}, {len(labels) or _('classes')})"
+    shape = f"({n},)" if task == "regression" else f"({n}, {len(labels) or 'classes'})"
     fits = outputs.ndim == (1 if task == "regression" else 2) and len(outputs) == n and truth.ndim == 1
     if not fits or (labels and outputs.shape[1] != len(labels)):
         raise ShapeError(problem(where, _("outputs of shape {shape}").format(shape=shape), show_shape(outputs.shape)))

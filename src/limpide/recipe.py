@@ -316,7 +316,8 @@ def _problems(cls: type[BaseModel], error: ValidationError, where: str) -> Itera
         elif kind == "missing":
             yield _('{where}the key "{key}" is missing').format(where=where, key=path)
         elif kind == "literal_error":
-            yield problem(f"{where}{path}", _("one of {names}").format(names=context["expected"]), given)
+            names = context["expected"].replace(" or ", ", ")
+            yield problem(f"{where}{path}", _("one of {names}").format(names=names), given)
         else:
             yield problem(f"{where}{path}", _expected(kind, context, found["msg"]), given)
 

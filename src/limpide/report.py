@@ -285,10 +285,10 @@ def _per_class(judged: Evaluation) -> list[dict[str, Any]]:
 def _environment(run: Run) -> list[tuple[str, str]]:
     """Where and with what the run was made."""
     return [
-        (_("engine"), f"{run.engine}: {run.engine_why}"),
+        (_("engine"), _("{name}: {text}").format(name=run.engine, text=run.engine_why)),
         (_("seed"), str(run.recipe.seed)),
         (_("seconds of training"), tick_text(float(f"{run.seconds:.3g}"))),
-        *run.environment.items(),
+        *((_(name), value) for name, value in run.environment.items()),
         *([(_("SHA-256 of the data"), run.dataset_sha256)] if run.dataset_sha256 else []),
     ]
 

@@ -18,7 +18,7 @@ from limpide.data.images import to_png_base64
 from limpide.engines.base import engine_versions, get_engine
 from limpide.evaluation import Evaluation, evaluate
 from limpide.history import Epoch, Example, Stop
-from limpide.i18n import format_number
+from limpide.i18n import N_, _, format_number
 from limpide.job import PARTS, Job, Part
 from limpide.runs import Run, ends_in_probability
 
@@ -45,7 +45,7 @@ def conclude(job: Job, stop: Stop, history: list[Epoch], weights: Tree, seconds:
     if baselines:
         train, test = parts["train"], parts["test"]
         found, cuts = fit_baselines(target.task, train.x, train.truth, test.x, recipe.seed, len(target.labels))
-        notes += [Note("info", "baselines", text) for text in cuts]
+        notes += [Note("info", _("baselines"), text) for text in cuts]
         for baseline, guesses in found.items():
             compared[baseline] = evaluate(target.task, test.truth, guesses, target.labels, True, recipe.seed)
     return Run(
@@ -82,8 +82,8 @@ def _environment() -> dict[str, str]:
     return {
         "limpide": limpide.__version__,
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": str(os.cpu_count()),
+        N_("system"): f"{platform.system()} {platform.machine()}",
+        N_("cores"): str(os.cpu_count()),
         **engine_versions(),
     }
 

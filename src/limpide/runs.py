@@ -121,7 +121,7 @@ class Run:
         target = self.recipe.data.target
         dataset = open_source(source, target, need_target=False, options=options)
         if dataset.is_image != isinstance(self.preparation, ImagePreparation):
-            kinds = {True: _("images"), False: _("a table")}
+            kinds = {True: _("some images"), False: _("a table")}
             raise DataError(problem(dataset.name, kinds[not dataset.is_image], kinds[dataset.is_image]))
         return dataset
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from limpide import seeds
 from limpide.arrays import Tree
 from limpide.checkpoint import check_free, free_folder
+from limpide.data.dataset import Note
 from limpide.engines.base import Noise, Trainer, get_engine
 from limpide.errors import Diverged, RecipeError, problem
 from limpide.evaluation import quick_metrics
@@ -39,10 +41,14 @@ class Fit:
     After the last epoch, or any before, `run()` gives the run with the best weights so far.
 
     job      what is trained
+    weights  initial weights by full name, such as "0.dense.W"; those left out are drawn
     history  the epochs done
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, weights: Mapping[str, np.ndarray] | None = None) -> None:
+        if weights:
+            text = _("the initial weights were given: the recipe alone does not redo this run")
+            job = replace(job, notes=[*job.notes, Note("warning", _("weights"), text)])
         self.job = job
         recipe = job.recipe
         training = recipe.training
@@ -53,10 +59,10 @@ class Fit:
         self.best_epoch = 0
         self.best_loss = float("inf")
         self._seconds = 0.0
-        weights = job.network.initialize(seeds.stream(recipe.seed, "weights"))
-        self._best: Tree = weights
+        initial = job.network.initialize(seeds.stream(recipe.seed, "weights"), weights)
+        self._best: Tree = initial
         self.trainer: Trainer = get_engine(job.engine.name).trainer(
-            job.network, job.loss, recipe.optimizer.build(), weights, job.n_updates, recipe.precision
+            job.network, job.loss, recipe.optimizer.build(), initial, job.n_updates, recipe.precision
         )
         dtype = np.dtype(recipe.precision)
         self._train, self._validation = (
@@ -212,10 +218,11 @@ def _as_type(y: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     return y.astype(dtype, copy=False) if y.dtype.kind == "f" else y
 
 
-def fit(source: Any, **options: Any) -> Fit:
+def fit(source: Any, *, weights: Mapping[str, np.ndarray] | None = None, **options: Any) -> Fit:
     """A training ready to start: iterate over it.
 
     source   a recipe, a `.toml` file, or anything `open_source` takes
+    weights  initial weights by full name, such as "0.dense.W"; those left out are drawn
     options  flat names of a recipe's keys, such as `epochs=10, network="64 relu"`: `limpide.recipe.OPTIONS`
     Raises   as `prepare`
 
@@ -224,7 +231,7 @@ def fit(source: Any, **options: Any) -> Fit:
     1 4
     2 8
     """
-    return Fit(prepare(source, **options))
+    return Fit(prepare(source, **options), weights)
 
 
 Watch = Callable[[Fit, Epoch | None], None]
@@ -238,6 +245,7 @@ def train(
     report: bool = True,
     baselines: bool = True,
     watch: Watch | None = None,
+    weights: Mapping[str, np.ndarray] | None = None,
     **options: Any,
 ) -> Run:
     """Train, measure, and write the run folder.
@@ -247,6 +255,7 @@ def train(
     report     whether to write report.html
     baselines  whether to fit the models to compare with
     watch      called with the Fit before the first epoch (None) and after each
+    weights    initial weights by full name, such as "0.dense.W"; those left out are drawn
     options    flat names of a recipe's keys: `limpide.recipe.OPTIONS`
     Raises     as `prepare`; RunError when the folder is in use; Diverged when NaN or Inf came in the first epoch
 
@@ -255,7 +264,7 @@ def train(
     """
     if out is not None and save:
         check_free(Path(out))
-    training = fit(source, **options)
+    training = fit(source, weights=weights, **options)
     if watch:
         watch(training, None)
     try:

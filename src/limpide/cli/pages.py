@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from limpide.cli.screen import as_command, empty_table, make_table, natural_width, show_facts, show_notes
+from limpide.cli.screen import as_command, empty_table, labelled, make_table, natural_width, show_facts, show_notes
 from limpide.i18n import _, format_count, format_decimal, ngettext
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ LINE = 70
 def show_job(console: Console, job: Job) -> None:
     """Before the first update: the data, what was inferred and why, the network."""
     parts: dict[str, int] = {name: len(rows.x) for name, rows in job.parts.items()}
-    console.print(f"{job.dataset.name}: {split_sentence(parts)}", style="bold", soft_wrap=not console.is_terminal)
+    title = labelled(job.dataset.name, split_sentence(parts))
+    console.print(title, style="bold", soft_wrap=not console.is_terminal)
     show_notes(console, job.notes)
     console.print()
     rows = [(i.what, i.value, i.why) for i in job.inferences]
@@ -120,7 +121,8 @@ def metrics_table(test: Evaluation, baselines: dict[str, Evaluation], names: Seq
     table = empty_table()
     table.add_column(title)
     table.add_column(_("network"), justify="right", no_wrap=True)
-    table.add_column(_("95% interval"), justify="right", no_wrap=True, style="dim")
+    interval = _("{level} interval").format(level=_("{number}%").format(number=95))
+    table.add_column(interval, justify="right", no_wrap=True, style="dim")
     for name in baselines:
         label = _(BASELINES[name].label)
         table.add_column(label, justify="right", min_width=max(map(len, label.split())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from limpide.cli.screen import labelled
 from limpide.i18n import _, format_count, format_number
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class _Bar:
 def epoch_line(training: Fit, epoch: Epoch) -> str:
     """An epoch on one line."""
     done = _("epoch {epoch} of {epochs}").format(epoch=format_count(epoch.epoch), epochs=format_count(training.epochs))
-    return f"{done}: " + ", ".join(_measures(training, epoch))
+    return labelled(done, ", ".join(_measures(training, epoch)))
 
 
 def _measures(training: Fit, epoch: Epoch) -> list[str]:

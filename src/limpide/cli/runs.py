@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.options import as_json, lang
-from limpide.cli.screen import make_table, open_console, print_json, printable, show_facts, show_notes
+from limpide.cli.screen import labelled, make_table, open_console, print_json, printable, show_facts, show_notes
 from limpide.i18n import _, format_count
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def show(folder: str, is_json: bool) -> None:
     show_facts(
         console,
         [
-            (_("data"), f"{run.recipe.data.source}: {split_sentence(run.split_sizes)}"),
+            (_("data"), labelled(run.recipe.data.source, split_sentence(run.split_sizes))),
             (_("target"), f"{run.target.name} ({run.task})"),
-            (_("engine"), f"{run.engine}: {run.engine_why}"),
+            (_("engine"), labelled(run.engine, run.engine_why)),
             (_("date"), _date(run)),
         ],
     )

@@ -70,6 +70,15 @@ def printable(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", re.sub(r"\s*[\r\n\t]\s*", " ", text))
 
 
+def labelled(name: str, text: str) -> str:
+    """A name and what is said of it, with the colon of the user's language.
+
+    >>> labelled("iris", "150 rows")
+    'iris: 150 rows'
+    """
+    return _("{name}: {text}").format(name=name, text=text)
+
+
 def sparkline(counts: Sequence[int]) -> str:
     """Counts as bars of eighths; nothing stands for none at all.
 
@@ -165,6 +174,6 @@ def show_notes(console: Console, notes: Iterable[Note]) -> None:
     for note in notes:
         is_warning = note.level == "warning"
         mark = Text("!", style="bold yellow") if is_warning else Text("·", style="dim")
-        grid.add_row(mark, Text(printable(f"{note.where}: {note.text}"), style="" if is_warning else "dim"))
+        grid.add_row(mark, Text(printable(labelled(note.where, note.text)), style="" if is_warning else "dim"))
     if grid.row_count:
         console.print(grid)

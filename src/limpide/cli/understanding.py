@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.options import as_json, data_options, lang
-from limpide.cli.screen import make_table, open_console, percent, print_json, printable, show_notes, sparkline
+from limpide.cli.screen import labelled, make_table, open_console, percent, print_json, printable, show_notes, sparkline
 from limpide.i18n import _, format_count, format_number, ngettext
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def data(source: str, target: str | None, kinds: dict[str, str], drop: tuple[str
     if columns:
         _show_columns(console, columns)
     console.print()
-    console.print(f"{printable(answer.name)}: {task}", style="bold", end="")
+    console.print(labelled(printable(answer.name), task), style="bold", end="")
     console.print(f" ({why})", soft_wrap=True)
     console.print(_classes_table(answer.name, classes) if classes else _numbers_table([answer]))
 
@@ -136,7 +136,7 @@ def _show_head(console: Console, dataset: Dataset) -> None:
         rows = ngettext("{n} row", "{n} rows", n).format(n=format_count(n))
         width = len(dataset.columns)
         columns = ngettext("{n} column besides the target", "{n} columns besides the target", width)
-        shown = f"{dataset.name}: {rows}, " + columns.format(n=format_count(width))
+        shown = labelled(dataset.name, f"{rows}, " + columns.format(n=format_count(width)))
     console.print(printable(shown), style="bold", soft_wrap=not console.is_terminal)
     show_notes(console, dataset.notes)
 
