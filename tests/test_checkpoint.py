@@ -16,6 +16,7 @@ def test_arrays_and_facts_come_back_as_they_were(tmp_path, rng):
     for name, array in arrays.items():
         np.testing.assert_array_equal(again[name], array)
         assert again[name].dtype == array.dtype
+        assert again[name].shape == array.shape
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path, rng):

@@ -129,6 +129,7 @@ def test_divergence_later_keeps_the_last_good_weights():
         if epoch.epoch == 5:
             # 1e20 times 1e20 overflows float32 in the second dense layer
             training.trainer.parameters.flat[:] *= 1e20
+            training._state = training.trainer.state()
     run = training.run(baselines=False)
     assert run.stop.reason == "diverged"
     assert run.stop.best_epoch <= 5

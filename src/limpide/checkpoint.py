@@ -5,6 +5,7 @@ Nothing is unpickled: reading a file runs no code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -36,11 +37,17 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     """Arrays by name, and facts as JSON, in one safetensors file; the same content gives the same bytes."""
     from safetensors.numpy import save
 
-    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps(facts, ensure_ascii=False, sort_keys=True, allow_nan=False)
     write_bytes(path, save(plain, metadata={_KEY: text}))
 

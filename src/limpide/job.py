@@ -85,6 +85,19 @@ def recipe_of(source: Any, **options: Any) -> Recipe:
     return Recipe.from_options(name, **options)
 
 
+def open_recipe(recipe: Recipe, source: Any = None) -> Dataset:
+    """The data of a recipe; `source` is the data itself where the recipe cannot name it, such as a frame.
+
+    Raises  as `open_source`
+    """
+    given = recipe.data
+    reading: dict[str, Any] = dict(given.options)
+    if recipe.preparation.image_size is not None:
+        reading["size"] = tuple(recipe.preparation.image_size)
+    opened = given.source if source is None else source
+    return open_source(opened, given.target, given.kinds, given.drop, options=reading)
+
+
 def prepare(source: Any, **options: Any) -> Job:
     """Everything before the first update: read, infer, split, prepare.
 
@@ -94,12 +107,7 @@ def prepare(source: Any, **options: Any) -> Job:
     """
     recipe = recipe_of(source, **options)
     recipe.check()
-    given = recipe.data
-    reading = dict(given.options)
-    if recipe.preparation.image_size is not None:
-        reading["size"] = tuple(recipe.preparation.image_size)  # type: ignore[assignment]
-    is_named = isinstance(source, (Recipe, str, os.PathLike))
-    dataset = open_source(given.source if is_named else source, given.target, given.kinds, given.drop, options=reading)
+    dataset = open_recipe(recipe, None if isinstance(source, (Recipe, str, os.PathLike)) else source)
     assert dataset.target is not None
     choices = Choices(recipe, dataset.suggested, dataset.name)
     choices.settle("data.target", dataset.target.name, _("taken as the column to predict"))

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from limpide.arrays import Tree
-from limpide.checkpoint import read_arrays, write_arrays, write_bytes, write_folder
+from limpide.checkpoint import file_sha256, read_arrays, write_arrays, write_bytes, write_folder
 from limpide.data.columns import ColumnSummary
 from limpide.data.dataset import Dataset, Note
 from limpide.data.images import ImagePreparation
@@ -224,10 +224,11 @@ class Run:
 
         Raises  RunError when the folder is there and not empty, or cannot be written
         """
-        self.path = write_folder(Path(path), lambda folder: self._write(folder, report))
+        self.path = write_folder(Path(path), lambda folder: self.write(folder, report))
         return self.path
 
-    def _write(self, folder: Path, report: bool) -> None:
+    def write(self, folder: Path, report: bool = True) -> None:
+        """Write every file of the run into a folder that is there; `metrics.json`, which makes it a run, comes last."""
         whys = {inference.what: inference.why for inference in self.inferences}
         write_bytes(folder / "recipe.toml", self.recipe.to_toml(whys).encode())
         model = {
@@ -241,10 +242,11 @@ class Run:
         write_bytes(folder / "history.jsonl", lines.encode())
         tests = {"rows": self.test_rows, "truth": self.test_truth, "outputs": self.test_outputs}
         write_arrays(folder / "test.safetensors", tests, {"format": FORMAT})
-        text = json.dumps(self._metrics(), ensure_ascii=False, indent=1, allow_nan=False)
-        write_bytes(folder / "metrics.json", text.encode())
         if report:
             self.report(folder / "report.html")
+        files = {name: file_sha256(folder / name) for name in FILES}
+        text = json.dumps(self._metrics() | {"files": files}, ensure_ascii=False, indent=1, allow_nan=False)
+        write_bytes(folder / "metrics.json", text.encode())
 
     def _metrics(self) -> dict[str, Any]:
         """All that is neither arrays, nor history, nor recipe."""
@@ -258,6 +260,9 @@ class Run:
             **{name: [asdict(row) for row in getattr(self, name)] for name in _LISTS},
         }
 
+
+FILES = ("recipe.toml", "model.safetensors", "history.jsonl", "test.safetensors")
+"""The files whose SHA-256 stands in `metrics.json`; the report may be written anew, in another language."""
 
 _PLAIN = (
     "dataset_name",

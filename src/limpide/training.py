@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -15,14 +15,15 @@ import numpy as np
 
 from limpide import seeds
 from limpide.arrays import Tree
-from limpide.checkpoint import check_free, free_folder
 from limpide.data.dataset import Note
-from limpide.engines.base import Noise, Trainer, get_engine
-from limpide.errors import Diverged, RecipeError, problem
+from limpide.engines.base import Choice, Noise, Trainer, get_engine
+from limpide.errors import Diverged, RecipeError, RunError, problem
 from limpide.evaluation import quick_metrics
-from limpide.history import Epoch, Reason, Stop
+from limpide.history import Epoch, Inference, Reason, Stop
 from limpide.i18n import _, format_count, format_number
 from limpide.job import Job, Rows, prepare
+from limpide.progress import RECIPE, Progress, check_new
+from limpide.recipe import OPTIONS, Recipe
 from limpide.results import conclude
 from limpide.runs import Run, ends_in_probability
 
@@ -46,10 +47,8 @@ class Fit:
     """
 
     def __init__(self, job: Job, weights: Mapping[str, np.ndarray] | None = None) -> None:
-        if weights:
-            text = _("the initial weights were given: the recipe alone does not redo this run")
-            job = replace(job, notes=[*job.notes, Note("warning", _("weights"), text)])
         self.job = job
+        self._has_given_weights = bool(weights)
         recipe = job.recipe
         training = recipe.training
         assert training.epochs is not None and training.batch_size is not None and training.patience is not None
@@ -64,6 +63,8 @@ class Fit:
         self.trainer: Trainer = get_engine(job.engine.name).trainer(
             job.network, job.loss, recipe.optimizer.build(), initial, job.n_updates, recipe.precision
         )
+        self._state: Tree = self.trainer.state()
+        self._is_mid_epoch = False
         dtype = np.dtype(recipe.precision)
         self._train, self._validation = (
             part._replace(x=part.x.astype(dtype, copy=False), y=_as_type(part.y, dtype))
@@ -85,10 +86,8 @@ class Fit:
     def steps(self) -> Iterator[Step]:
         """The updates, each made when asked for; the epochs are recorded in `history` as they end."""
         while self.stop is None:
-            started = time.perf_counter()
-            number = len(self.history) + 1
-            order, noise = self._order(number), self._noise(number)
-            before, losses = self.trainer.state(), np.zeros(0)
+            started, number, order, noise = self._start_epoch()
+            losses = np.zeros(0)
             for start in range(0, len(order), self.batch_size):
                 rows = order[start : start + self.batch_size]
                 loss = self.trainer.run(self._train.x, self._train.y, rows, self.batch_size, noise)
@@ -97,16 +96,20 @@ class Fit:
                     break
                 update = (number - 1) * -(-len(order) // self.batch_size) + len(losses)
                 yield Step(update, number, float(loss[-1]))
-            self._end_epoch(number, losses, before, started)
+            self._end_epoch(number, losses, started)
 
     def _train_epoch(self) -> Epoch | None:
-        started = time.perf_counter()
+        started, number, order, noise = self._start_epoch()
+        losses = self.trainer.run(self._train.x, self._train.y, order, self.batch_size, noise)
+        return self._end_epoch(number, losses, started)
+
+    def _start_epoch(self) -> tuple[float, int, np.ndarray, Noise]:
+        """The time, the epoch's number, its order of rows and its noise; an epoch left in the middle starts again."""
+        if self._is_mid_epoch:
+            self.trainer.load_state(self._state)
+        self._is_mid_epoch = True
         number = len(self.history) + 1
-        before = self.trainer.state()
-        losses = self.trainer.run(
-            self._train.x, self._train.y, self._order(number), self.batch_size, self._noise(number)
-        )
-        return self._end_epoch(number, losses, before, started)
+        return time.perf_counter(), number, self._order(number), self._noise(number)
 
     def _order(self, number: int) -> np.ndarray:
         return seeds.stream(self.job.recipe.seed, "order", number).permutation(len(self._train.x))
@@ -115,13 +118,13 @@ class Fit:
         """Each layer's stream for this epoch: the same one for all its batches."""
         return lru_cache(maxsize=None)(lambda path: seeds.stream(self.job.recipe.seed, "noise", number, path))
 
-    def _end_epoch(self, number: int, losses: np.ndarray, before: Tree, started: float) -> Epoch | None:
+    def _end_epoch(self, number: int, losses: np.ndarray, started: float) -> Epoch | None:
         """The epoch's measures; None when NaN or Inf came up, and the training is over."""
         train_loss, train = self._measure(self._train)
         validation_loss, validation = self._measure(self._validation)
         self._seconds += time.perf_counter() - started
         if not (isfinite(losses[-1]) and isfinite(train_loss) and isfinite(validation_loss)):
-            self._diverged(number, len(losses), before)
+            self._diverged(number, len(losses))
             return None
         sizes = np.full(len(losses), self.batch_size)
         sizes[-1] = len(self._train.x) - self.batch_size * (len(losses) - 1)
@@ -139,13 +142,18 @@ class Fit:
             seconds=self._seconds,
         )
         self.history.append(epoch)
+        self._state, self._is_mid_epoch = self.trainer.state(), False
         if validation_loss < self.best_loss:
             self.best_loss, self.best_epoch, self._best = validation_loss, number, self.trainer.weights()
-        if self.patience and number - self.best_epoch >= self.patience:
-            self._end("patience")
-        elif number >= self.epochs:
-            self._end("epochs")
+        self._judge()
         return epoch
+
+    def _judge(self) -> None:
+        """Stop when patience is used up or every epoch is done."""
+        if self.patience and len(self.history) - self.best_epoch >= self.patience:
+            self._end("patience")
+        elif len(self.history) >= self.epochs:
+            self._end("epochs")
 
     def _measure(self, rows: Rows) -> tuple[float, dict[str, float | None]]:
         """Loss and metrics of some rows with the weights of the moment."""
@@ -168,9 +176,9 @@ class Fit:
         if self.stop is None:
             self._end(reason)
 
-    def _diverged(self, number: int, n_losses: int, before: Tree) -> None:
+    def _diverged(self, number: int, n_losses: int) -> None:
         """Find where NaN or Inf first stood: go back to the start of the epoch and walk to the bad update."""
-        self.trainer.load_state(before)
+        self.trainer.load_state(self._state)
         order, noise = self._order(number), self._noise(number)
         per_epoch = -(-len(order) // self.batch_size)
         place = None
@@ -200,6 +208,52 @@ class Fit:
                 )
             )
 
+    def state(self) -> tuple[Tree, dict[str, Any]]:
+        """All that the rest of the training depends on, as of the last epoch's end: arrays, and facts as JSON."""
+        arrays = {f"trainer/{name}": array for name, array in self._state.items()}
+        arrays |= {f"best/{name}": array for name, array in self._best.items()}
+        facts = {
+            "recipe": self.job.recipe.hash(),
+            "data": self.job.dataset.sha256,
+            "engine": list(self.job.engine),
+            "inferences": [asdict(inference) for inference in self.job.inferences],
+            "has_given_weights": self._has_given_weights,
+            "history": [epoch.to_dict() for epoch in self.history],
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss if self.history else None,
+        }
+        return arrays, facts
+
+    def load_state(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+        """Go on exactly from a `state()` of the same recipe and data.
+
+        Raises  RunError when the data or the recipe are not those of the state
+        """
+        for key, now, what in (
+            ("data", self.job.dataset.sha256, _("data")),
+            ("recipe", self.job.recipe.hash(), _("recipe")),
+        ):
+            if facts[key] != now:
+                mend = _("it has changed since the training began: train anew")
+                raise RunError(problem(what, facts[key][:12], now[:12], mend))
+        if facts["engine"][0] != self.job.engine.name:
+            mend = _("the same engine goes on: install it, or train anew")
+            raise RunError(problem(_("engine"), facts["engine"][0], self.job.engine.name, mend))
+        inferences = [Inference(**inference) for inference in facts["inferences"]]
+        self.job = replace(self.job, engine=Choice(*facts["engine"]), inferences=inferences)
+        self._has_given_weights = facts["has_given_weights"]
+        kept: dict[str, Tree] = {"trainer": {}, "best": {}}
+        for name, array in arrays.items():
+            kind, _slash, rest = name.partition("/")
+            kept[kind][rest] = array
+        self._state, self._best, self._is_mid_epoch = kept["trainer"], kept["best"], False
+        self.trainer.load_state(self._state)
+        self.history = [Epoch(**epoch) for epoch in facts["history"]]
+        self.best_epoch = facts["best_epoch"]
+        self.best_loss = float("inf") if facts["best_loss"] is None else facts["best_loss"]
+        self._seconds = self.history[-1].seconds if self.history else 0.0
+        self._judge()
+
     def run(self, baselines: bool = True) -> Run:
         """The run, with the best weights so far: measured on the test set, beside the baselines.
 
@@ -211,7 +265,11 @@ class Fit:
             )
         self.interrupt("stopped")
         assert self.stop is not None
-        return conclude(self.job, self.stop, self.history, self._best, self._seconds, baselines)
+        job = self.job
+        if self._has_given_weights:
+            text = _("the initial weights were given: the recipe alone does not redo this run")
+            job = replace(job, notes=[*job.notes, Note("warning", _("weights"), text)])
+        return conclude(job, self.stop, self.history, self._best, self._seconds, baselines)
 
 
 def _as_type(y: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -260,25 +318,63 @@ def train(
     Raises     as `prepare`; RunError when the folder is in use; Diverged when NaN or Inf came in the first epoch
 
     Ctrl-C stops the training, not the function: the best weights so far are measured and kept. While the baselines are
-    fitted, it stops them alone.
+    fitted, it stops them alone. After a crash, `resume` goes on from the last checkpoint.
     """
     if out is not None and save:
-        check_free(Path(out))
+        check_new(Path(out))
     training = fit(source, weights=weights, **options)
+    if not save:
+        return _drain(training, None, watch, baselines)
+    recipe = training.job.recipe.to_toml({i.what: i.why for i in training.job.inferences})
+    with Progress.start(out, training.job.dataset.name, recipe) as progress:
+        progress.begin(*training.state())
+        run = _drain(training, progress, watch, baselines)
+        progress.finish(run.write, report, run.stop.reason == "interrupted")
+        run.path = progress.folder
+    return run
+
+
+def resume(
+    path: str | Path, source: Any = None, *, report: bool = True, baselines: bool = True, watch: Watch | None = None
+) -> Run:
+    """Go on with a training that was killed or interrupted; the run is then the uninterrupted one, bit for bit.
+
+    path    the run's folder
+    source  the data, where the recipe cannot name it: a frame
+    Raises  RunError: nothing to go on with, another process at work on it, or data that has changed
+    """
+    with Progress.again(Path(path)) as progress:
+        recipe = Recipe.read(progress.folder / RECIPE)
+        training = Fit(prepare(recipe if source is None else source, **({} if source is None else _flat(recipe))))
+        training.load_state(*progress.last())
+        run = _drain(training, progress, watch, baselines)
+        progress.finish(run.write, report, run.stop.reason == "interrupted")
+        run.path = progress.folder
+    return run
+
+
+def _flat(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's values as flat options, for data given anew."""
+    return {name: recipe.value(key) for name, key in OPTIONS.items() if name != "source"}
+
+
+def _drain(training: Fit, progress: Progress | None, watch: Watch | None, baselines: bool) -> Run:
+    """Train to the end, or to Ctrl-C; then the run."""
     if watch:
         watch(training, None)
     try:
         for epoch in training:
+            if progress:
+                progress.offer(training.state)
             if watch:
                 watch(training, epoch)
     except KeyboardInterrupt:
         if not training.history:
             raise
         training.interrupt()
+        if progress:
+            progress.keep(*training.state())
     try:
-        run = training.run(baselines)
+        return training.run(baselines)
     except KeyboardInterrupt:
-        run = training.run(baselines=False)
-    if save:
-        run.save(out if out is not None else free_folder(run.dataset_name), report)
-    return run
+        return training.run(baselines=False)

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import click
 
 import limpide
+from limpide.cli.checking import check
 from limpide.cli.options import lang
 from limpide.cli.predictions import evaluate, predict
 from limpide.cli.runs import runs, show
 from limpide.cli.screen import complain
-from limpide.cli.training import new, train
+from limpide.cli.training import new, resume, train
 from limpide.cli.understanding import data, network
 from limpide.errors import LimpideError
 from limpide.i18n import _
@@ -30,7 +31,7 @@ class _InOrder(click.Group):
 @click.group(
     "limpide",
     cls=_InOrder,
-    commands=[train, predict, evaluate, runs, show, data, new, network],
+    commands=[train, resume, predict, evaluate, runs, show, check, data, new, network],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     subcommand_metavar=_("COMMAND ..."),
     help=_("Train neural networks on your own tables and images, and see every number they compute."),

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.options import as_json, lang
-from limpide.cli.screen import labelled, make_table, open_console, print_json, printable, show_facts, show_notes
+from limpide.cli.screen import (
+    as_command,
+    labelled,
+    make_table,
+    open_console,
+    print_json,
+    printable,
+    show_facts,
+    show_notes,
+)
 from limpide.i18n import _, format_count
 
 if TYPE_CHECKING:
@@ -22,13 +31,20 @@ if TYPE_CHECKING:
 def runs(folder: str, is_json: bool) -> None:
     """What is not a whole run is passed over."""
     from limpide.evaluation import METRICS, format_metric
+    from limpide.progress import unfinished
     from limpide.runs import list_runs
 
     found = list_runs(folder)
     if is_json:
-        print_json({"runs": [run.facts() | {"date": _date(run)} for run in found]})
+        facts = [run.facts() | {"date": _date(run)} for run in found]
+        print_json({"runs": facts, "unfinished": [str(place) for place in unfinished(folder)]})
         return
     console = open_console()
+    for place in unfinished(folder):
+        text = _("{folder} is unfinished; go on with: {command}").format(
+            folder=place, command=as_command("resume", place)
+        )
+        console.print(text, soft_wrap=True)
     if not found:
         text = _("no run in {folder}; train one with: limpide train SOURCE").format(folder=folder)
         console.print(text, soft_wrap=True)

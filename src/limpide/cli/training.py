@@ -15,8 +15,11 @@ from limpide.errors import RecipeError, problem
 from limpide.i18n import _
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from limpide.job import Job
     from limpide.recipe import Recipe
+    from limpide.runs import Run
 
 RECIPE_OPTIONS: dict[str, tuple[str, str, type, str]] = {
     "--network": ("network", "TEXT", str, _('Hidden layers, such as "64 relu, 32 relu", or a whole network.')),
@@ -84,7 +87,6 @@ def train(
     source: str, out: Path | None, no_report: bool, no_baselines: bool, quiet: bool, is_json: bool, **values: Any
 ) -> int:
     """Exit code 1 when the training diverged, its last good weights kept."""
-    from limpide.cli.pages import SHORT, metrics_table, show_end
     from limpide.cli.progress import Progress
 
     recipe = read_recipe(source, values)
@@ -93,6 +95,37 @@ def train(
     console = open_console(is_json)
     with nullcontext() if quiet else Progress(console, source) as watch:
         run = train_run(recipe, out=out, report=not no_report, baselines=not no_baselines, watch=watch)
+    return _show_trained(console, run, quiet, is_json)
+
+
+@click.command(
+    "resume",
+    help=_(
+        "Go on with a training that was killed or interrupted.\n\n"
+        "RUN is its folder. The run is then the one that would have come without the interruption, bit for bit."
+    ),
+)
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--no-report", is_flag=True, help=_("Write no report."))
+@click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
+@click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
+@as_json
+@lang
+def resume(folder: Path, no_report: bool, no_baselines: bool, quiet: bool, is_json: bool) -> int:
+    """Exit code 1 when the training diverged, its last good weights kept."""
+    from limpide.cli.progress import Progress
+    from limpide.training import resume as resume_run
+
+    console = open_console(is_json)
+    with nullcontext() if quiet else Progress(console, str(folder)) as watch:
+        run = resume_run(folder, report=not no_report, baselines=not no_baselines, watch=watch)
+    return _show_trained(console, run, quiet, is_json)
+
+
+def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool) -> int:
+    """What a training ends with, and its exit code."""
+    from limpide.cli.pages import SHORT, metrics_table, show_end
+
     if not quiet:
         if not console.is_terminal:
             console.print()

@@ -1,0 +1,216 @@
+"""Nothing is lost: a training killed at any moment goes on to the very same run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+import limpide as lp
+from limpide.errors import Diverged, RunError
+from limpide.progress import Progress, unfinished
+from limpide.training import Fit, resume
+from limpide.verification import check_run
+
+OPTIONS = {"network": "8 relu, dropout 0.2, batchnorm, 8 tanh", "epochs": 12, "patience": 5, "optimizer": "adamw"}
+
+
+def assert_same_run(a, b):
+    for name, array in a.weights.items():
+        np.testing.assert_array_equal(array, b.weights[name])
+    for one, other in zip(a.history, b.history, strict=True):
+        assert {**one.to_dict(), "seconds": 0} == {**other.to_dict(), "seconds": 0}
+    np.testing.assert_array_equal(a.test_outputs, b.test_outputs)
+    assert a.stop == b.stop
+    assert a.inferences == b.inferences
+    assert a.recipe == b.recipe
+    assert a.notes == b.notes
+
+
+class Killed(BaseException):
+    """Like a kill: nothing in the library may catch it and tidy up."""
+
+
+def killed_at(monkeypatch, folder, epoch_to_die, source="wine", **options):
+    """A training that dies after an epoch, leaving its folder as a kill would."""
+    monkeypatch.setenv("LIMPIDE_CHECKPOINT_SECONDS", "0")
+
+    def die(_training, epoch):
+        if epoch is not None and epoch.epoch == epoch_to_die:
+            raise Killed
+
+    with pytest.raises(Killed):
+        lp.train(source, out=folder, watch=die, baselines=False, report=False, **options)
+
+
+@pytest.mark.parametrize("epoch", [1, 4, 11])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, monkeypatch, epoch):
+    whole = lp.train("wine", out=tmp_path / "whole", baselines=False, report=False, **OPTIONS)
+    if epoch >= len(whole.history):
+        pytest.skip("the training stopped before")
+    killed_at(monkeypatch, tmp_path / "killed", epoch, **OPTIONS)
+    assert unfinished(tmp_path) == [tmp_path / "killed"]
+    resumed = resume(tmp_path / "killed", baselines=False, report=False)
+    assert_same_run(whole, resumed)
+    assert_same_run(whole, lp.load(tmp_path / "killed"))
+    files = [sorted(place.name for place in (tmp_path / name).iterdir()) for name in ("whole", "killed")]
+    assert files[0] == files[1]
+    for name in ("recipe.toml", "model.safetensors", "test.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+def test_real_processes_killed_at_random_moments_resume_to_the_same_run(tmp_path):
+    whole = lp.train("moons", out=tmp_path / "whole", baselines=False, report=False, epochs=40, patience=0)
+    command = [sys.executable, "-m", "limpide", "train", "moons", "--epochs", "40", "--patience", "0",
+               "--no-baselines", "--no-report", "--quiet", "--out"]  # fmt: skip
+    environment = os.environ | {"LIMPIDE_CHECKPOINT_SECONDS": "0", "LIMPIDE_LANG": "en"}
+    draw = random.Random(7)
+    n_resumed = 0
+    for i in range(5):
+        folder = tmp_path / f"killed-{i}"
+        process = subprocess.Popen([*command, str(folder)], env=environment, stdout=subprocess.DEVNULL)
+        began = time.monotonic()
+        while not (folder / "progress.safetensors").exists() and process.poll() is None:
+            assert time.monotonic() - began < 60
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (folder / "progress.safetensors").exists():
+            assert_same_run(whole, resume(folder, baselines=False, report=False))
+            n_resumed += 1
+        else:
+            assert_same_run(whole, lp.load(folder))
+    assert n_resumed >= 2
+
+
+def test_an_interrupted_run_can_be_used_and_can_go_on(tmp_path):
+    def press(_training, epoch):
+        if epoch is not None and epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    whole = lp.train("wine", save=False, baselines=False, **OPTIONS)
+    stopped = lp.train("wine", out=tmp_path / "run", watch=press, baselines=False, report=False, **OPTIONS)
+    assert stopped.stop.reason == "interrupted"
+    assert len(lp.load(tmp_path / "run").history) == 3
+    assert_same_run(whole, resume(tmp_path / "run", baselines=False, report=False))
+    with pytest.raises(RunError, match="got one that is finished"):
+        resume(tmp_path / "run")
+
+
+def test_given_weights_survive_a_kill(tmp_path, monkeypatch, rng):
+    weights = {"0.dense.W": rng.normal(size=(13, 8))}
+    whole = lp.train("wine", save=False, baselines=False, weights=weights, **OPTIONS)
+    killed_at(monkeypatch, tmp_path / "run", 1, weights=weights, **OPTIONS)
+    assert_same_run(whole, resume(tmp_path / "run", baselines=False, report=False))
+
+
+def test_a_frame_is_given_again_to_go_on(tmp_path, monkeypatch):
+    dataset = lp.open_source("iris")
+    frame = dataset.inputs.with_columns(dataset.target.alias("species"))
+    options = {**OPTIONS, "target": "species"}
+    whole = lp.train(frame, save=False, baselines=False, **options)
+    killed_at(monkeypatch, tmp_path / "run", 2, source=frame, **options)
+    resumed = resume(tmp_path / "run", frame, baselines=False, report=False)
+    for name, array in whole.weights.items():
+        np.testing.assert_array_equal(array, resumed.weights[name])
+
+
+def test_changed_data_is_refused(tmp_path, monkeypatch):
+    dataset = lp.open_source("iris")
+    table = dataset.inputs.with_columns(dataset.target.alias("species"))
+    table.write_csv(tmp_path / "iris.csv")
+    killed_at(monkeypatch, tmp_path / "run", 2, source=tmp_path / "iris.csv", **OPTIONS)
+    table.with_columns(pl.col("sepal_length_cm") + 1).write_csv(tmp_path / "iris.csv")
+    with pytest.raises(RunError, match="it has changed since the training began"):
+        resume(tmp_path / "run")
+
+
+def test_two_processes_never_train_in_one_folder(tmp_path, monkeypatch):
+    killed_at(monkeypatch, tmp_path / "run", 2, **OPTIONS)
+    with Progress.again(tmp_path / "run"), pytest.raises(RunError, match="another process is training in"):
+        resume(tmp_path / "run")
+    resume(tmp_path / "run", baselines=False, report=False)
+
+
+def test_an_unfinished_folder_says_how_to_go_on(tmp_path, monkeypatch):
+    killed_at(monkeypatch, tmp_path / "run", 2, **OPTIONS)
+    with pytest.raises(RunError, match="go on with it: limpide resume"):
+        lp.train("wine", out=tmp_path / "run")
+
+
+def test_a_damaged_state_says_so(tmp_path, monkeypatch):
+    killed_at(monkeypatch, tmp_path / "run", 2, **OPTIONS)
+    state = tmp_path / "run" / "progress.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(RunError, match="a whole safetensors file"):
+        resume(tmp_path / "run")
+    state.unlink()
+    with pytest.raises(RunError, match=r"no progress\.safetensors; it was killed before it began"):
+        resume(tmp_path / "run")
+    with pytest.raises(RunError, match="no folder"):
+        resume(tmp_path / "nowhere")
+
+
+def test_bad_input_and_early_divergence_leave_no_folder(tmp_path):
+    with pytest.raises(lp.LimpideError):
+        lp.train("iris", out=tmp_path / "a", network="8 rleu")
+    with pytest.raises(Diverged):
+        lp.train("diabetes", out=tmp_path / "b", optimizer="sgd", rate=1e30)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMPIDE_CHECKPOINT_SECONDS", "0")
+    from limpide import progress
+
+    written, write = [], progress.write_arrays
+
+    def fill_up(path, arrays, facts):
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        write(path, arrays, facts)
+
+    monkeypatch.setattr(progress, "write_arrays", fill_up)
+    with pytest.raises(RunError, match="No space left on device"):
+        lp.train("wine", out=tmp_path / "run", baselines=False, report=False, **OPTIONS)
+    monkeypatch.undo()
+    whole = lp.train("wine", save=False, baselines=False, **OPTIONS)
+    assert_same_run(whole, resume(tmp_path / "run", baselines=False, report=False))
+
+
+def test_checkpoints_take_a_bounded_share_of_the_time(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(Progress, "keep", lambda self, arrays, facts: written.append(1))
+    lp.train("wine", out=tmp_path / "run", baselines=False, report=False, **OPTIONS)
+    assert len(written) == 1  # the start; the training ends long before the next is due
+
+
+def test_check_finds_what_was_changed(tmp_path):
+    lp.train("iris", out=tmp_path / "run", baselines=False, report=False, epochs=3)
+    assert {check.outcome for check in check_run(tmp_path / "run", redo=True)} == {"ok"}
+    history = tmp_path / "run" / "history.jsonl"
+    history.write_text(history.read_text().replace('"epoch": 1', '"epoch": 1 '))
+    recipe = tmp_path / "run" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("seed = 0", "seed = 1"))
+    failed = {check.name for check in check_run(tmp_path / "run", redo=True) if check.outcome == "failed"}
+    assert failed == {"history.jsonl", "recipe.toml", "recipe", "trained again"}
+
+
+def test_a_state_of_a_fit_goes_on_exactly(rng):
+    whole, half = (lp.fit("wine", **OPTIONS) for _ in range(2))
+    list(whole)
+    for epoch in half:
+        if epoch.epoch == 3:
+            break
+    again = Fit(half.job)
+    again.load_state(*half.state())
+    list(again)
+    for name, array in whole.trainer.weights().items():
+        np.testing.assert_array_equal(array, again.trainer.weights()[name])
