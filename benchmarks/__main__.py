@@ -25,6 +25,7 @@ BENCHMARKS = {
     "start": [DEFAULT],
     "whole": [ONE, DEFAULT],
     "quality": [ONE],
+    "kills": [ONE],
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RESULTS = ROOT / "benchmarks" / "results"

@@ -214,3 +214,15 @@ def test_a_state_of_a_fit_goes_on_exactly(rng):
     list(again)
     for name, array in whole.trainer.weights().items():
         np.testing.assert_array_equal(array, again.trainer.weights()[name])
+
+
+def test_an_error_removes_only_the_folders_that_were_made_for_it(tmp_path):
+    def fail(_training, _epoch):
+        raise KeyboardInterrupt
+
+    (tmp_path / "mine").mkdir()
+    for out in ("mine", "new/deep/run"):
+        with pytest.raises(KeyboardInterrupt):
+            lp.train("iris", out=tmp_path / out, watch=fail)
+    assert [place.name for place in tmp_path.iterdir()] == ["mine"]
+    assert list((tmp_path / "mine").iterdir()) == []

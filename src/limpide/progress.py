@@ -8,10 +8,9 @@ written decides only how much is done again. The folder is a finished run once `
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -41,8 +40,10 @@ class Progress:
     Leaving the `with` by an error before anything is worth keeping removes the folder.
     """
 
-    def __init__(self, folder: Path, is_new: bool) -> None:
+    def __init__(self, folder: Path, is_new: bool, made: Sequence[Path] = ()) -> None:
+        """made  the folders made for it, the innermost first"""
         self.folder = folder
+        self._made = made
         self._is_new = is_new
         self._lock = _lock(folder / LOCK)
         self._written = time.monotonic()
@@ -54,8 +55,8 @@ class Progress:
 
         Raises  RunError when the folder is in use, or cannot be written
         """
-        folder = _new_folder(out, name)
-        progress = cls(folder, is_new=True)
+        folder, made = _new_folder(out, name)
+        progress = cls(folder, True, made)
         try:
             write_bytes(folder / RECIPE, recipe.encode())
         except OSError as error:
@@ -148,7 +149,11 @@ class Progress:
         with suppress(OSError):
             (self.folder / LOCK).unlink(missing_ok=True)
         if remove:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for name in (RECIPE, STATE):
+                (self.folder / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                for place in self._made:
+                    place.rmdir()
 
     def __enter__(self) -> Self:
         return self
@@ -172,18 +177,20 @@ def unfinished(folder: str | Path = "runs") -> list[Path]:
     return sorted(place.parent for place in Path(folder).glob(f"*/{STATE}"))
 
 
-def _new_folder(out: str | Path | None, name: str) -> Path:
-    """The folder asked for, or the next free one: made here, so that two processes never share it."""
+def _new_folder(out: str | Path | None, name: str) -> tuple[Path, list[Path]]:
+    """The folder asked for, or the next free one, made here so that two processes never share it; and all that was
+    made for it, the innermost first."""
     while True:
         folder = free_folder(name) if out is None else Path(out)
         check_new(folder)
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=out is not None)
         except FileExistsError:
             continue
         except OSError as error:
             raise _cannot_write(folder, error) from None
-        return folder
+        return folder, made
 
 
 def _lock(place: Path) -> IO[bytes]:

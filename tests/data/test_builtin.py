@@ -21,7 +21,7 @@ def labels(dataset):
     return dataset.target.cast(int).to_numpy()
 
 
-@pytest.mark.parametrize("name", list(BUILTIN))
+@pytest.mark.parametrize("name", [row.name for row in BUILTIN.rows() if not row.is_fetched])
 def test_every_built_in_has_inputs_a_target_and_a_checksum_that_stays(name):
     dataset = BUILTIN[name].open()
     assert dataset.name == dataset.source == name

@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from limpide.cli.screen import labelled
-from limpide.i18n import _, format_count, format_number
+from limpide.data.downloads import WATCH
+from limpide.i18n import _, format_count, format_decimal, format_number
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -33,11 +34,23 @@ class Progress:
     def __enter__(self) -> Self:
         if self.console.is_terminal:
             self._draw(_waiting(_("reading {source}").format(source=self.source)))
+        WATCH.set(self._fetched)
         return self
+
+    def _fetched(self, name: str, done: int, total: int) -> None:
+        """A download goes on: on a terminal the bytes so far, in a pipe one line for each file."""
+        text = _("fetching {name}: {done} of {total} MB").format(
+            name=name, done=format_decimal(done / 1e6, 1), total=format_decimal(max(done, total) / 1e6, 1)
+        )
+        if self.live is not None:
+            self.live.update(_waiting(text))
+        elif done >= total:
+            print(text, file=self.console.file, flush=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        WATCH.set(None)
         if self.live is not None:
             self.live.stop()
 

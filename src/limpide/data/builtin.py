@@ -15,6 +15,7 @@ import polars as pl
 from limpide.catalogue import Catalogue
 from limpide.data import generators
 from limpide.data.dataset import Column, Dataset, Note
+from limpide.data.mnist import mnist
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import N_, _, format_count, format_number
 
@@ -74,6 +75,7 @@ class Builtin:
     caution        what a reader should know before believing a figure
     as_documented  recipe keys and values that redo what the source documents did with it
     systems        the numbers of those systems
+    is_fetched     its files come over the network the first time, unless `LIMPIDE_DATA` has them
     weights        the weights the document starts from, drawn after its data; biases are 0
     """
 
@@ -86,6 +88,7 @@ class Builtin:
     caution: str = ""
     as_documented: Mapping[str, Any] = field(default_factory=dict)
     systems: tuple[int, ...] = ()
+    is_fetched: bool = False
     weights: Callable[[], tuple[np.ndarray, ...]] | None = None
 
     def open(self, given: Mapping[str, Any] | None = None) -> Dataset:
@@ -183,6 +186,16 @@ def _noise(default: float) -> Option:
 BUILTIN: Catalogue[Builtin] = Catalogue(N_("data set"))
 
 BUILTIN.add(Builtin("digits", N_("1,797 handwritten digits of 8 × 8 grey pixels (UCI, 1998)"), _digits, "digit"))
+BUILTIN.add(
+    Builtin(
+        "mnist",
+        N_("70,000 handwritten digits of 28 × 28 grey pixels, the last 10,000 to test on (LeCun et al., 1998)"),
+        mnist,
+        "digit",
+        suggested={"split.method": "ordered", "split.test": 10_000 / 70_000},
+        is_fetched=True,
+    )
+)
 BUILTIN.add(
     Builtin(
         "iris",

@@ -1,0 +1,137 @@
+"""Data fetched once, checked against known sums, and kept in the user's data folder.
+
+A download that breaks off goes on where it stopped; a file whose content is not the one known is never kept.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from limpide.errors import DataError, problem
+from limpide.i18n import _
+
+Watch = Callable[[str, int, int], None]
+
+WATCH: ContextVar[Watch | None] = ContextVar("watch", default=None)
+"""Who is told of a download's progress: the file's name, the bytes so far, and those in all (0: unknown)."""
+
+BLOCK = 1 << 16
+SECONDS = 30
+"""Without a byte for so long, a mirror is given up."""
+
+
+class Remote(NamedTuple):
+    """A gzip file that can be fetched.
+
+    n_bytes  of its content unpacked; no more is ever unpacked
+    sha256   of its content unpacked: packing differs between mirrors, the content does not
+    """
+
+    name: str
+    n_bytes: int
+    sha256: str
+
+
+def data_folder() -> Path:
+    """Where data is kept: `LIMPIDE_DATA`, else the system's place for a user's data.
+
+    >>> data_folder().name
+    'limpide'
+    """
+    if named := os.environ.get("LIMPIDE_DATA"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "limpide"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "limpide"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "limpide"
+
+
+def fetch_all(files: Sequence[Remote], mirrors: Sequence[str], folder: Path) -> Path:
+    """The folder, with every file in it, fetched where it was missing.
+
+    Raises  DataError when no mirror gives a file, with what each answered and how to do without
+    """
+    for remote in files:
+        if not (folder / remote.name).is_file():
+            _fetch(remote, mirrors, folder)
+    return folder
+
+
+def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere())) from None
+    part = folder / f"{remote.name}.part"
+    answers = []
+    for mirror in mirrors:
+        try:
+            _download(f"{mirror}/{remote.name}", part, remote)
+            _check(part, remote)
+        except (OSError, HTTPException, ValueError, EOFError, zlib.error) as error:
+            answers.append(f"{mirror}: {error}")
+            continue
+        part.replace(folder / remote.name)
+        return
+    raise DataError(problem(remote.name, _("a copy from one of its mirrors"), "; ".join(answers), _set_elsewhere()))
+
+
+def _set_elsewhere() -> str:
+    return _("without a network, put the files in a folder and name it in LIMPIDE_DATA")
+
+
+def _download(url: str, part: Path, remote: Remote) -> None:
+    """The file beside its place, from where an earlier download stopped."""
+    done = part.stat().st_size if part.exists() else 0
+    request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+    try:
+        answer = urlopen(request, timeout=SECONDS)
+    except HTTPError as error:
+        # 416: all of it was there already
+        if error.code == 416 and done:
+            return
+        raise
+    with answer:
+        if answer.status != 206:
+            done = 0
+        total = done + int(answer.headers.get("Content-Length") or 0)
+        watch = WATCH.get()
+        with part.open("ab" if done else "wb") as file:
+            while block := answer.read(BLOCK):
+                done += len(block)
+                if done > 2 * remote.n_bytes + BLOCK:
+                    raise ValueError(_("more bytes than the file has"))
+                file.write(block)
+                if watch:
+                    watch(remote.name, done, total)
+    if total and done < total:
+        raise ValueError(_("the connection broke after {done} of {total} bytes").format(done=done, total=total))
+
+
+def _check(part: Path, remote: Remote) -> None:
+    """ValueError, and the file gone, when its content is not the one known."""
+    digest, n_bytes = hashlib.sha256(), 0
+    try:
+        with gzip.open(part) as file:
+            while block := file.read(BLOCK):
+                n_bytes += len(block)
+                if n_bytes > remote.n_bytes:
+                    break
+                digest.update(block)
+        if n_bytes != remote.n_bytes or digest.hexdigest() != remote.sha256:
+            raise ValueError(_("its content is not the one known (SHA-256)"))
+    except (OSError, ValueError, EOFError, zlib.error):
+        part.unlink()
+        raise
