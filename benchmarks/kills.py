@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from limpide.training import resume, train
 
 N_KILLS = 50
 SOURCE = "spirals"
-OPTIONS = {"epochs": 60, "patience": 0, "batch_size": 16}
+OPTIONS: dict[str, Any] = {"epochs": 60, "patience": 0, "batch_size": 16}
 
 
 def is_same(a: Run, b: Run) -> bool:
@@ -38,7 +39,10 @@ def killed(folder: Path, after: float) -> bool:
     words = [sys.executable, "-m", "limpide", "train", SOURCE, "--quiet", "--no-report", "--no-baselines"]
     words += ["--epochs", "60", "--patience", "0", "--batch", "16", "--out", str(folder)]
     process = subprocess.Popen(
-        words, env=os.environ | {"LIMPIDE_CHECKPOINT_SECONDS": "0"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        words,
+        env=os.environ | {"LIMPIDE_CHECKPOINT_SECONDS": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     while not (folder / "progress.safetensors").exists() and process.poll() is None:
         time.sleep(0.002)
