@@ -171,6 +171,8 @@ def places(run: Run) -> list[tuple[str, str]]:
     facts = [(_("run"), str(run.path))]
     if run.path is not None and (run.path / "report.html").is_file():
         facts.append((_("report"), str(run.path / "report.html")))
+    if run.stop.reason == "interrupted" and run.path is not None:
+        facts.append((_("go on"), as_command("resume", run.path)))
     return [*facts, (_("predict"), _how_to_predict(run))]
 
 
