@@ -47,7 +47,7 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 # An engine named here that cannot be imported fails the tests instead of skipping them.
-TEST_SETTINGS = {**ONE_THREAD, "LIMPIDE_REQUIRE_ENGINES": "numpy"}
+TEST_SETTINGS = {**ONE_THREAD, "LIMPIDE_REQUIRE_ENGINES": "numpy,compiled,torch"}
 
 # The checks in the order of `check`: what it is, then the words after `python`.
 CHECKS = {

@@ -37,6 +37,8 @@ PUBLIC = {
     "Dataset",
     "LimpideError",
     "Network",
+    "NetworkClassifier",
+    "NetworkRegressor",
     "Recipe",
     "Run",
     "fit",

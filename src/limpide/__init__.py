@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from limpide.data.dataset import Dataset as Dataset
     from limpide.data.sources import open_source as open_source
     from limpide.errors import LimpideError as LimpideError
+    from limpide.estimators.classifier import NetworkClassifier as NetworkClassifier
+    from limpide.estimators.regressor import NetworkRegressor as NetworkRegressor
     from limpide.i18n import set_language as set_language
     from limpide.nn.network import Network as Network
     from limpide.recipe import Recipe as Recipe
@@ -30,6 +32,8 @@ _HOMES = {
     "Dataset": "limpide.data.dataset",
     "LimpideError": "limpide.errors",
     "Network": "limpide.nn.network",
+    "NetworkClassifier": "limpide.estimators.classifier",
+    "NetworkRegressor": "limpide.estimators.regressor",
     "Recipe": "limpide.recipe",
     "Run": "limpide.runs",
     "fit": "limpide.training",
@@ -43,6 +47,8 @@ __all__ = [
     "Dataset",
     "LimpideError",
     "Network",
+    "NetworkClassifier",
+    "NetworkRegressor",
     "Recipe",
     "Run",
     "fit",

@@ -5,6 +5,7 @@
     │   ├── UnknownName           a name that stands in no catalogue
     │   ├── ShapeError            sizes that do not fit: the layer, both sizes, the mend
     │   ├── DataError             a file, a frame, an image
+    │   │   └── LeakError         data that give the answers away
     │   ├── RecipeError           a recipe or an option
     │   └── RunError              a run folder
     ├── Unsupported               an engine was asked for what it does not have; exit code 2
@@ -87,6 +88,14 @@ class ShapeError(InputError):
 
 class DataError(InputError):
     """A file, a frame or an image that cannot be used."""
+
+
+class LeakError(DataError):
+    """Data that give the answers away: `names` is what `accept_leaks` takes to go on all the same."""
+
+    def __init__(self, *problems: str, names: Iterable[str] = ()) -> None:
+        super().__init__(*problems)
+        self.names = tuple(names)
 
 
 class RecipeError(InputError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from limpide.data.columns import Task, task_of
 from limpide.data.dataset import Dataset, Note
 from limpide.data.images import ImagePreparation
+from limpide.data.leaks import equal_rows, find_leaks, guard
 from limpide.data.preparation import TablePreparation, TargetPreparation
 from limpide.data.sources import open_source
 from limpide.data.splits import Split, split
@@ -19,7 +20,7 @@ from limpide.defaults import Choices, settle_network, settle_split, settle_train
 from limpide.engines.base import Choice, choose_engine
 from limpide.errors import RecipeError, UnknownName, problem
 from limpide.history import Inference
-from limpide.i18n import _, ngettext
+from limpide.i18n import _, format_count, ngettext
 from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
@@ -62,9 +63,7 @@ class Job:
     @property
     def n_updates(self) -> int:
         """Updates of the whole training, if nothing stops it."""
-        training = self.recipe.training
-        assert training.epochs is not None and training.batch_size is not None
-        return training.epochs * -(-len(self.parts["train"].x) // training.batch_size)
+        return n_updates(self.recipe, len(self.parts["train"].x))
 
 
 def recipe_of(source: Any, **options: Any) -> Recipe:
@@ -103,7 +102,8 @@ def prepare(source: Any, **options: Any) -> Job:
 
     source   a recipe, a `.toml` file, or anything `open_source` takes
     options  flat names of a recipe's keys: `limpide.recipe.OPTIONS`
-    Raises   RecipeError, DataError, UnknownName or ShapeError with all problems of the recipe or the file
+    Raises   RecipeError, DataError, UnknownName or ShapeError with all problems of the recipe or the file; LeakError
+             with every leak that is not accepted
     """
     recipe = recipe_of(source, **options)
     recipe.check()
@@ -114,7 +114,7 @@ def prepare(source: Any, **options: Any) -> Job:
     task = _settle_task(choices, dataset)
     settle_split(choices, task)
     parts = _split(choices.recipe, dataset)
-    notes = [*dataset.notes, *parts.notes, *_few(parts)]
+    notes = [*dataset.notes, *parts.notes, *_few(parts), *_guarded(choices.recipe, dataset, parts, task)]
     preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
     rows = _rows(dataset, parts, preparation, target)
     network = settle_network(choices, preparation.input_shape, target.n_outputs, len(parts.train), task)
@@ -124,20 +124,18 @@ def prepare(source: Any, **options: Any) -> Job:
     assert recipe.training.loss is not None
     loss = LOSSES[recipe.training.loss]
     _check_loss(loss, network, task)
-    job = Job(
-        recipe,
-        dataset,
-        parts,
-        preparation,
-        target,
-        rows,
-        network,
-        loss,
-        choose_engine(recipe.engine, network, 0),
-        choices.made,
-        notes,
-    )
-    return replace(job, engine=choose_engine(recipe.engine, network, job.n_updates))
+    engine = choose_engine(recipe.engine, network, n_updates(recipe, len(parts.train)))
+    if recipe.engine == "auto":
+        # the recipe of a run names its engine, so that it is redone with the same
+        choices.record("engine", engine.name, engine.why)
+    return Job(choices.recipe, dataset, parts, preparation, target, rows, network, loss, engine, choices.made, notes)
+
+
+def n_updates(recipe: Recipe, n_train: int) -> int:
+    """Updates of a whole training, if nothing stops it."""
+    training = recipe.training
+    assert training.epochs is not None and training.batch_size is not None
+    return training.epochs * -(-n_train // training.batch_size)
 
 
 def _settle_task(choices: Choices, dataset: Dataset) -> Task:
@@ -159,16 +157,34 @@ def _split(recipe: Recipe, dataset: Dataset) -> Split:
             raise UnknownName("split.column", chosen.column, dataset.inputs.columns)
         column = dataset.inputs[chosen.column]
     assert chosen.method is not None and chosen.validation is not None and chosen.test is not None
+    # rows that are equal are a group
+    is_distinct = chosen.method == "distinct"
+    groups = equal_rows(dataset) if is_distinct else column if chosen.method == "group" else None
     return split(
         len(dataset),
-        chosen.method,
+        "group" if is_distinct else chosen.method,
         validation=chosen.validation,
         test=chosen.test,
         seed=recipe.seed,
         target=dataset.target,
-        groups=column if chosen.method == "group" else None,
+        groups=groups,
         times=column if chosen.method == "time" else None,
     )
+
+
+def _guarded(recipe: Recipe, dataset: Dataset, parts: Split, task: Task) -> list[Note]:
+    """What the leak guard says; the one leak that cannot be is said too.
+
+    Raises  LeakError  with every leak that is not accepted
+    """
+    leaks = find_leaks(dataset, parts, task, column=recipe.split.column, seed=recipe.seed)
+    text = ngettext(
+        "fitted on the {n} training row alone, after the split",
+        "fitted on the {n} training rows alone, after the split",
+        len(parts.train),
+    )
+    fitted = Note("info", _("preparation"), text.format(n=format_count(len(parts.train))))
+    return [fitted, *guard(leaks, recipe.data.accept_leaks)]
 
 
 def _few(parts: Split) -> list[Note]:

@@ -36,6 +36,7 @@ class DataSection(_Section):
     )
     kinds: dict[str, str] = Field(default={}, description=N_("columns whose kind is given, not guessed"))
     drop: list[str] = Field(default=[], description=N_("columns left out"))
+    accept_leaks: list[str] = Field(default=[], description=N_("leaks to go on with, by name; all for each"))
     options: dict[str, str | int | float | bool] = Field(
         default={}, description=N_("options of a built-in or a reader")
     )
@@ -44,7 +45,7 @@ class DataSection(_Section):
 class SplitSection(_Section):
     """Which rows train, validate and test."""
 
-    method: Literal["random", "stratified", "group", "time", "ordered"] | None = Field(
+    method: Literal["random", "stratified", "group", "time", "ordered", "distinct"] | None = Field(
         default=None, description=N_("how rows are dealt out")
     )
     validation: float | None = Field(

@@ -32,6 +32,7 @@ from limpide.evaluation import METRICS, Evaluation, evaluate, format_metric
 from limpide.history import Epoch, Example, Inference, Stop
 from limpide.i18n import _, format_count
 from limpide.nn.network import Network
+from limpide.openings import read_openings, record_opening
 from limpide.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ class Run:
         return self.evaluations["test"]
 
     @property
+    def openings(self) -> int:
+        """How often the test set was opened: by the training, and since."""
+        return 1 + (len(read_openings(self.path)) if self.path is not None else 0)
+
+    @property
     def figures(self) -> Figures:
         """The figures of this run: `run.figures.loss()`."""
         from limpide.figures import Figures
@@ -145,11 +151,15 @@ class Run:
     def evaluate(self, source: Any = None) -> Evaluation:
         """The measures on labelled data; without data, those of the run's own test set.
 
+        When the test rows are among the data, that opening of the test set is counted in the run folder.
+
         Raises  DataError when the data has no target, or a label the network never saw
         """
-        if source is None:
+        dataset = None if source is None else self.read(source)
+        if self.path is not None and (dataset is None or dataset.sha256 == self.dataset_sha256 != ""):
+            record_opening(self.path)
+        if dataset is None:
             return self.test
-        dataset = self.read(source)
         if dataset.target is None:
             raise DataError(
                 problem(

@@ -236,9 +236,6 @@ class Fit:
             if facts[key] != now:
                 mend = _("it has changed since the training began: train anew")
                 raise RunError(problem(what, facts[key][:12], now[:12], mend))
-        if facts["engine"][0] != self.job.engine.name:
-            mend = _("the same engine goes on: install it, or train anew")
-            raise RunError(problem(_("engine"), facts["engine"][0], self.job.engine.name, mend))
         inferences = [Inference(**inference) for inference in facts["inferences"]]
         self.job = replace(self.job, engine=Choice(*facts["engine"]), inferences=inferences)
         self._has_given_weights = facts["has_given_weights"]

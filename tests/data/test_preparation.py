@@ -174,6 +174,9 @@ def test_long_tables_are_treated_in_blocks_without_a_seam(rng):
     preparation = fitted(frame)
     out = preparation.transform(frame)
     np.testing.assert_array_equal(out[-20:], preparation.transform(frame[-20:]))
+    shuffled = rng.permutation(n)
+    for rows in (shuffled, np.sort(shuffled[: BLOCK_ROWS + 1]), shuffled[:0]):
+        np.testing.assert_array_equal(preparation.transform(frame, rows), out[rows])
     bad = frame.with_columns(pl.col("x").cast(pl.String)).with_columns(
         pl.when(pl.int_range(n) == n - 2).then(pl.lit("big")).otherwise("x").alias("x")
     )

@@ -132,13 +132,13 @@ def test_the_checksum_is_that_of_the_file(put):
     assert read_table(path)[2] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("blank", ["\n", "\n\n\n", "\r\n\r\n"])
 @pytest.mark.parametrize("quote", ["", '"', '"with an\nend of line, '])
-def test_a_file_of_many_blocks_is_read_without_a_seam(put, monkeypatch, quote):
-    monkeypatch.setattr("limpide.data.text_tables.BLOCK_BYTES", 64)
+def test_blank_lines_and_quotes_are_read_whole_wherever_they_stand(put, quote, blank):
     end = '"' if quote else ""
-    rows = [(i, i / 8, f"w{i}") for i in range(200)]
+    rows = [(i, i / 8, f"w{i}") for i in range(5000)]
     lines = [f"{n},{x},{quote}{word}{end}" for n, x, word in rows]
-    frame, _notes, _sha = read_table(put("\n\nn,x,word\n" + "\n\n\n".join(lines)))
+    frame, _notes, _sha = read_table(put(f"\n\nn,x,word{blank}" + blank.join(lines)))
     assert frame.rows() == [(n, x, quote[1:] + word) for n, x, word in rows]
 
 

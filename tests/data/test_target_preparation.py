@@ -50,6 +50,12 @@ def test_several_classes_are_one_output_each_in_natural_order():
     np.testing.assert_array_equal(target.decode(logits, activated=True), logits)
 
 
+def test_the_order_of_classes_that_differ_in_case_alone_is_settled():
+    words = ["green", "Green", "GREEN", "1", "1.0"]
+    orders = {TargetPreparation.fit(pl.Series("y", words[i:] + words[:i]), "multiclass", "y").labels for i in range(5)}
+    assert orders == {("1", "1.0", "GREEN", "Green", "green")}
+
+
 @pytest.mark.parametrize("later", [[2, 0], ["2", "0"], [2.0, 0.0]])
 def test_classes_are_the_same_words_however_they_are_written(later):
     target = TargetPreparation.fit(pl.Series([0, 1, 2]), "multiclass", "y")

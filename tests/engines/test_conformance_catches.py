@@ -174,7 +174,7 @@ class HasNoConvolution(NumpyEngine):
         return super().trainer(network, loss, optimizer, weights, n_updates, precision)
 
     def check(self, network):
-        if any(layer.keyword == "conv" for layer in network.layers):
+        if "conv" in str(network):  # those inside residuals too
             raise Unsupported("layer conv: this engine has none")
 
 
@@ -233,6 +233,28 @@ BUGS = {
         backward_of("avgpool", lambda layer, w, cache, dy, dx, grads: (dx * 4, grads)),
         INPUT,
         "avgpool",
+    ),
+    "gradient of globalavgpool not shared out": (
+        backward_of("globalavgpool", lambda layer, w, cache, dy, dx, grads: (dx * 9, grads)),
+        INPUT,
+        "globalavgpool",
+    ),
+    "gradient only around the layers of a residual": (
+        backward_of("residual", lambda layer, w, cache, dy, dx, grads: (dy, grads)),
+        INPUT,
+        "residual",
+    ),
+    "gradient only through the layers of a residual": (
+        backward_of("residual", lambda layer, w, cache, dy, dx, grads: (dx - dy, grads)),
+        INPUT,
+        "residual",
+    ),
+    "groups of a convolution taken in the wrong order": (
+        forward_of(
+            "conv", lambda layer, w, x, mode, out: layer.forward(w, x[:, ::-1] if layer.groups > 1 else x, mode)
+        ),
+        OUTPUTS,
+        "groups",
     ),
     "kernel of the convolution turned round": (
         forward_of(

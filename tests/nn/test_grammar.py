@@ -21,6 +21,7 @@ from limpide.nn.network import Network
         ("3, 4 swish, 1", "3, 4 silu, 1"),
         ("3, 4, batchnorm relu, 1", "3, 4, batchnorm, relu, 1"),
         ("3, 4 leaky_relu 0.2, 1", "3, 4, leaky_relu 0.2, 1"),
+        ("3, residual ( 4x2  relu,3 ) relu ,1", "3, residual(4 relu, 4, relu, 3), relu, 1"),
     ],
 )
 def test_short_forms_are_the_long_ones(short, long):
@@ -52,6 +53,17 @@ def test_a_dense_layer_right_behind_an_image_gets_its_flatten():
         ("3, 0, 1", "network, item 2: expected number of units: a whole number from 1, got '0'"),
         ("3, 4x0, 1", "network: expected 1 to 1000 layers, got '4x0'"),
         ("3, 4x999, 4x2, 1", "network: expected at most 1000 layers, got 1003"),
+        ("3, residual, 1", "network, item 2: expected residual(conv 16 3x3 pad 1 relu, conv 16 3x3 pad 1), "
+            "got 'residual'"),
+        ("3, residual(), 1", "network, item 2.1: expected a layer, got nothing; remove a comma"),
+        ("3, residual(4, residual(3,,4)), 1", "network, item 2.2.2: expected a layer, got nothing; remove a comma"),
+        ("3, residual(4, 3 rleu), 1", 'network, item 2.2: unknown name "rleu"; did you mean "relu"?'),
+        ("3, residual(3) rleu, 1", 'network, item 2: unknown name "rleu"; did you mean "relu"?'),
+        ("3, resdual(3), 1", 'network, item 2: unknown name "resdual(3)"; did you mean "residual"?'),
+        ("3, residual(3", "network: expected a closing parenthesis for each opening one, at most 20 within one "
+            "another, got '3, residual(3'"),
+        ("3, 4), 1", "network: expected a closing parenthesis for each opening one, at most 20 within one another, "
+            "got '3, 4), 1'"),
         ("1x8x8, conv 4 3x3 stride 0, flatten, 1", "network, item 2: expected stride: a whole number from 1, got '0'"),
     ],
 )  # fmt: skip
@@ -83,8 +95,25 @@ def test_shapes_that_do_not_fit_name_the_layer():
     assert str(caught.value).startswith("layer 2.maxpool: expected an image of at least 2×2, got 1×1×1; ")
 
 
+def test_residuals_within_residuals_have_an_end():
+    assert Network.parse("3, " + "residual(" * 20 + "3" + ")" * 20).n_parameters == 12
+    with pytest.raises(RecipeError, match="at most 20 within one another"):
+        Network.parse("3, " + "residual(" * 21 + "3" + ")" * 21)
+
+
+def test_the_problems_of_a_residual_are_reported_with_the_others():
+    with pytest.raises(RecipeError) as caught:
+        Network.parse("3, 0 relu, residual(4 rleu, 0), 1")
+    assert caught.value.problems == (
+        "network, item 2: expected number of units: a whole number from 1, got '0'",
+        'network, item 3.1: unknown name "rleu"; did you mean "relu"?',
+        "network, item 3.2: expected number of units: a whole number from 1, got '0'",
+    )
+
+
 words = st.sampled_from(
     ["3", "28x28", "1x8x8", "relu", "conv", "maxpool", "dropout", "0.5", "-1", "x", "pad", "stride", "no", "bias", "",
+     "residual", "residual(", "residual(3", "(", ")", "relu)", "groups", "globalavgpool",
      "4x2", "-", "2-3", "flatten", "batchnorm", "prelu", "dense", "activation", "nan", "é", "٣", "1e9", "99999999999"]
 )  # fmt: skip
 
@@ -126,9 +155,12 @@ def test_any_characters_are_a_network_or_an_error_of_ours(text):
         ("64 relu, 10, softmax", (3,), 10, "3, 64 relu, 10 softmax"),
         ("64 relu, dropout 0.5", (3,), 2, "3, 64 relu, dropout 0.5, 2"),
         ("64 identity", (3,), 1, "3, 64 identity, 1"),
+        ("residual(3)", (3,), 1, "3, residual(3), 1"),
+        ("conv 4 3x3, residual(conv 4 1x1), globalavgpool", (1, 8, 8), 10,
+            "1x8x8, conv 4 3x3, residual(conv 4 1x1), globalavgpool, 10"),
         ("40x2 relu", (3,), 1, "3, 40 relu, 40 relu, 1"),
     ],
-)
+)  # fmt: skip
 def test_hidden_layers_are_completed_for_the_data(text, shape, outputs, expected):
     assert str(complete_network(text, shape, outputs)) == expected
 
@@ -136,6 +168,12 @@ def test_hidden_layers_are_completed_for_the_data(text, shape, outputs, expected
 def test_a_completed_network_takes_the_initializer_named():
     network = complete_network("64 relu", (3,), 1, initializer="he")
     assert [layer.initializer for layer in network.layers if isinstance(layer, Dense)] == ["he", "he"]
+    (block, *_rest) = complete_network("residual(4, residual(4), 3)", (3,), 1, initializer="he").layers
+    assert [slot.name for slot in Network((3,), (block,)).slots][-2:] == [
+        "0.residual.2.dense.W",
+        "0.residual.2.dense.b",
+    ]
+    assert [layer.initializer for layer in (block.layers[0], block.layers[1].layers[0])] == ["he", "he"]
 
 
 @pytest.mark.parametrize(

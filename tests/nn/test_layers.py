@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,11 +17,14 @@ from limpide.nn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     MaxPool2d,
     Mode,
+    Residual,
     Weights,
 )
 from limpide.nn.layers.base import Layer
+from limpide.nn.network import Network
 from limpide.testing import central_differences
 
 EXAMPLES = [(layer, shape) for kind in LAYERS.values() for layer, shape in kind.examples]
@@ -97,9 +102,8 @@ def by_torch(torch, layer, shape, w):
         module.weight.data = tensor(w.params["W"].T.copy())
         names = {"W": "weight", "b": "bias"}
     elif isinstance(layer, Conv2d):
-        module = torch.nn.Conv2d(
-            shape[0], layer.channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias, dtype=torch.float64
-        )
+        sizes = (layer.kernel, layer.stride, layer.padding, 1, layer.groups, layer.bias)
+        module = torch.nn.Conv2d(shape[0], layer.channels, *sizes, dtype=torch.float64)
         module.weight.data = tensor(w.params["K"])
         names = {"K": "weight", "b": "bias"}
     elif isinstance(layer, BatchNorm):
@@ -111,6 +115,8 @@ def by_torch(torch, layer, shape, w):
     elif isinstance(layer, Activation):
         module, names = torch.nn.PReLU(dtype=torch.float64), {"a": "weight"}
         module.weight.data = tensor(w.params["a"])
+    elif isinstance(layer, GlobalAvgPool):
+        return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()), {}
     else:
         kind = torch.nn.MaxPool2d if isinstance(layer, MaxPool2d) else torch.nn.AvgPool2d
         return kind(layer.size, layer.stride), {}
@@ -125,6 +131,9 @@ THEIRS = [
     (Conv2d(3, (3, 3), padding=1), (2, 5, 5)),
     (Conv2d(2, (3, 2), stride=2, bias=False), (1, 7, 6)),
     (Conv2d(4, (5, 3), stride=3, padding=2), (3, 8, 9)),
+    (Conv2d(6, (3, 2), stride=2, padding=1, groups=3), (3, 5, 6)),
+    (Conv2d(4, (1, 1), groups=2, bias=False), (6, 3, 3)),
+    (GlobalAvgPool(), (3, 4, 5)),
     (MaxPool2d((2, 2), (2, 2)), (2, 4, 4)),
     (MaxPool2d((3, 2), (2, 2)), (1, 6, 5)),
     (MaxPool2d((3, 3), (1, 2)), (2, 6, 7)),
@@ -271,6 +280,28 @@ def test_a_step_unit_is_the_and_gate():
             (9,),
             "layer 3.avgpool: expected an image (channels, rows, cols), got 9; put it before flatten",
         ),
+        (
+            GlobalAvgPool(),
+            (9,),
+            "layer 3.globalavgpool: expected an image (channels, rows, cols), got 9; put it before flatten",
+        ),
+        (
+            Conv2d(6, (1, 1), groups=4),
+            (4, 2, 2),
+            "layer 3.conv: expected channels in and out that 4 divides, got 4 and 6",
+        ),
+        (
+            Residual((Conv2d(5, (3, 3)),)),
+            (1, 4, 4),
+            "layer 3.residual: expected an output of 1×4×4, the shape of its input, got 5×2×2; "
+            "what is added together must have one shape: change the layers inside",
+        ),
+        (
+            Residual((Flatten(), Residual((Conv2d(5, (3, 3)),)))),
+            (1, 4, 4),
+            "layer 3.residual.1.residual.0.conv: expected an image (channels, rows, cols), got 16; "
+            "put it before flatten",
+        ),
     ],
 )
 def test_a_layer_that_does_not_fit_says_so(layer, shape, message):
@@ -290,6 +321,8 @@ def test_an_unknown_activation_is_refused_at_birth():
         ("conv 32 3x3", Conv2d(32, (3, 3))),
         ("conv 8 5", Conv2d(8, (5, 5))),
         ("conv 8 5×3 stride 2 pad 1 no bias", Conv2d(8, (5, 3), 2, 1, False)),
+        ("conv 8 3x3 groups 4 no bias", Conv2d(8, (3, 3), bias=False, groups=4)),
+        ("globalavgpool", GlobalAvgPool()),
         ("maxpool 2", MaxPool2d((2, 2), (2, 2))),
         ("maxpool 3x2 stride 1", MaxPool2d((3, 2), (1, 1))),
         ("avgpool 7", AvgPool2d((7, 7), (7, 7))),
@@ -315,6 +348,13 @@ def test_a_layer_is_read_from_its_words(text, expected):
         (Conv2d, "conv 3 x", "here: expected size of the kernel, such as 3x3, got 'x'"),
         (Conv2d, "conv 3 3x3 stride 0", "here: expected stride: a whole number from 1, got '0'"),
         (Conv2d, "conv 3 3x3 pad -1", "here: expected pad: a whole number from 0, got '-1'"),
+        (Conv2d, "conv 3 3x3 groups 0", "here: expected groups: a whole number from 1, got '0'"),
+        (GlobalAvgPool, "globalavgpool 2", "here: expected globalavgpool, got also '2'"),
+        (
+            Residual,
+            "residual 3",
+            "here: expected residual(conv 16 3x3 pad 1 relu, conv 16 3x3 pad 1), got 'residual 3'",
+        ),
         (MaxPool2d, "maxpool 2 stride 0", "here: expected stride: a whole number from 1, got '0'"),
         (Dropout, "dropout 1", "here: expected share of units dropped: a number from 0 to below 1, got '1'"),
         (Dropout, "dropout half", "here: expected share of units dropped: a number from 0 to below 1, got 'half'"),
@@ -331,10 +371,9 @@ def test_words_that_make_no_layer_are_refused(kind, text, message):
 
 @examples
 def test_a_layer_is_rebuilt_from_its_json(layer, shape):
-    fields = layer.to_dict()
-    kind = LAYERS[fields.pop("type")]
-    assert kind(**fields) == layer
-    assert hash(kind(**fields)) == hash(layer)
+    (rebuilt,) = Network.from_dict(json.loads(json.dumps({"input": shape, "layers": [layer.to_dict()]}))).layers
+    assert rebuilt == layer
+    assert hash(rebuilt) == hash(layer)
 
 
 @pytest.mark.parametrize("keyword", LAYERS)

@@ -15,7 +15,9 @@ from limpide.nn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     MaxPool2d,
+    Residual,
 )
 from limpide.nn.losses import LOSSES
 from limpide.nn.network import Network, Parameters
@@ -47,8 +49,21 @@ def layers_for(draw, shape):
         kinds.append(
             st.builds(Conv2d, st.integers(1, 4), st.just(size), st.just(stride), st.integers(0, 2), st.booleans())
         )
+        groups = draw(st.sampled_from([n for n in range(1, shape[0] + 1) if shape[0] % n == 0]))
+        kinds.append(st.just(Conv2d(2 * groups, size, groups=groups)))
+        kinds.append(st.just(GlobalAvgPool()))
         kinds.append(st.sampled_from([MaxPool2d, AvgPool2d]).map(lambda kind: kind(size, (stride, stride))))
     return draw(st.one_of(kinds))
+
+
+@st.composite
+def residuals(draw, shape):
+    """Layers that keep the shape, residuals among them."""
+    layers = [draw(activations())]
+    layers.append(Dense(shape[0]) if len(shape) == 1 else Conv2d(shape[0], (1, 1), bias=draw(st.booleans())))
+    if draw(st.booleans()):
+        layers.append(Residual((Dropout(draw(st.floats(0, 0.99))), BatchNorm())))
+    return Residual(tuple(draw(st.permutations(layers))))
 
 
 @st.composite
@@ -56,7 +71,7 @@ def networks(draw):
     shape = draw(st.tuples(st.integers(1, 20)) | st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)))
     first, layers = shape, []
     for _layer in range(draw(st.integers(1, 7))):
-        layers.append(draw(layers_for(shape)))
+        layers.append(draw(st.one_of(layers_for(shape), residuals(shape))))
         shape = layers[-1].out_shape(shape, "here")
     return Network(first, tuple(layers))
 
@@ -101,11 +116,18 @@ def test_the_named_arrays_are_views_on_one_vector(network):
 
 
 def modules_of(torch, network):
+    """PyTorch's own modules; a residual is its row of modules, which ends in the shape that it starts with."""
     for layer, shape in zip(network.layers, network.shapes):
         if isinstance(layer, Dense):
             yield torch.nn.Linear(shape[0], layer.units, layer.bias)
         elif isinstance(layer, Conv2d):
-            yield torch.nn.Conv2d(shape[0], layer.channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
+            sizes = (layer.kernel, layer.stride, layer.padding, 1, layer.groups, layer.bias)
+            yield torch.nn.Conv2d(shape[0], layer.channels, *sizes)
+        elif isinstance(layer, Residual):
+            yield from modules_of(torch, Network(shape, layer.layers))
+        elif isinstance(layer, GlobalAvgPool):
+            yield torch.nn.AdaptiveAvgPool2d(1)
+            yield torch.nn.Flatten()
         elif isinstance(layer, BatchNorm):
             yield torch.nn.BatchNorm2d(shape[0])
         elif isinstance(layer, Activation) and layer.row.learned:
@@ -125,6 +147,30 @@ def test_parameters_and_shapes_are_those_of_pytorch(torch, network):
     for module in modules:
         x = x if isinstance(module, torch.nn.BatchNorm2d) else module(x)
     assert tuple(x.shape[1:]) == network.output_shape
+
+
+def test_the_parameters_of_a_residual_are_named_by_their_way_in():
+    network = Network.parse("3, residual(4 relu, residual(4 no bias, batchnorm), 3), 1")
+    assert [(slot.name, slot.shape) for slot in network.slots] == [
+        ("0.residual.0.dense.W", (3, 4)),
+        ("0.residual.0.dense.b", (4,)),
+        ("0.residual.2.residual.0.dense.W", (4, 4)),
+        ("0.residual.2.residual.1.batchnorm.gamma", (4,)),
+        ("0.residual.2.residual.1.batchnorm.beta", (4,)),
+        ("0.residual.3.dense.W", (4, 3)),
+        ("0.residual.3.dense.b", (3,)),
+        ("1.dense.W", (3, 1)),
+        ("1.dense.b", (1,)),
+    ]
+    buffers = network.initialize(np.random.default_rng(0)).keys() - {slot.name for slot in network.slots}
+    assert buffers == {f"0.residual.2.residual.1.batchnorm.{key}" for key in ("mean", "variance")}
+
+
+def test_a_layer_inside_a_residual_that_cannot_be_rebuilt_is_named():
+    described = Network.parse("3, residual(3), 1").to_dict()
+    described["layers"][0]["layers"][0]["type"] = "dnse"
+    with pytest.raises(UnknownName, match=r"^layer 0\.0: unknown name"):
+        Network.from_dict(described)
 
 
 def rows_of(text):

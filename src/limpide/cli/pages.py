@@ -32,8 +32,6 @@ def show_job(console: Console, job: Job) -> None:
     show_notes(console, job.notes)
     console.print()
     rows = [(i.what, i.value, i.why) for i in job.inferences]
-    if job.recipe.engine == "auto":
-        rows.append(("engine", job.engine.name, job.engine.why))
     if rows:
         console.print(make_table((_("inferred"), _("value"), _("why")), rows, fixed=(0,)))
         console.print()

@@ -224,6 +224,7 @@ def _cells(column: pl.Series) -> list[str]:
 def evaluate(folder: str, source: str | None, is_json: bool) -> None:
     """With JSON as with tables: every metric, its interval where there is one, and the confusion matrix."""
     from limpide.cli.pages import classes_table, evaluation_facts, metrics_table
+    from limpide.openings import openings_sentence
     from limpide.runs import load
 
     run = load(folder)
@@ -233,12 +234,13 @@ def evaluate(folder: str, source: str | None, is_json: bool) -> None:
     if is_json:
         facts = {"run": folder, "data": source, "task": run.task, **evaluation_facts(evaluation)}
         facts |= {"labels": list(evaluation.labels), "confusion": evaluation.confusion}
-        print_json(facts | {"notes": [asdict(note) for note in notes]})
+        print_json(facts | {"openings": run.openings, "notes": [asdict(note) for note in notes]})
         return
     console = open_console()
     show_notes(console, notes)
     if source is None:
-        console.print(_("on the run's own test rows, which training never saw"), style="dim")
+        origin = _("on the run's own test rows, which training never saw")
+        console.print(f"{origin}; {openings_sentence(run.openings)}", style="dim", soft_wrap=not console.is_terminal)
     console.print(metrics_table(evaluation, run.baselines if source is None else {}))
     if evaluation.per_class:
         console.print()

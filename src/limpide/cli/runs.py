@@ -83,6 +83,7 @@ def show(folder: str, is_json: bool) -> None:
     """The same figures as at the end of its training, and every metric."""
     from limpide.cli.pages import evaluation_facts, metrics_table, short_network_table, show_end, split_sentence
     from limpide.cli.understanding import layer_facts
+    from limpide.openings import openings_sentence
     from limpide.runs import load
 
     run = load(folder)
@@ -103,6 +104,7 @@ def show(folder: str, is_json: bool) -> None:
             (_("target"), f"{run.target.name} ({run.task})"),
             (_("engine"), labelled(run.engine, run.engine_why)),
             (_("date"), _date(run)),
+            (_("test set"), openings_sentence(run.openings)),
         ],
     )
     show_notes(console, [note for note in run.notes if note.level == "warning"])

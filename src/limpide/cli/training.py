@@ -29,7 +29,7 @@ RECIPE_OPTIONS: dict[str, tuple[str, str, type, str]] = {
     "--rate": ("rate", "R", float, _("Learning rate.")),
     "--loss": ("loss", "NAME", str, _("What training lowers, such as mse or cross_entropy.")),
     "--patience": ("patience", "N", int, _("Epochs without progress before stopping; 0 means never.")),
-    "--split": ("split", "METHOD", str, _("How rows are dealt out: random, stratified, group, time, ordered.")),
+    "--split": ("split", "METHOD", str, _("Which rows test: random, stratified, group, time, ordered, distinct.")),
     "--split-by": ("split_column", "COL", str, _("The column of the groups or of the time.")),
     "--validation": ("validation", "SHARE", float, _("Share of the rows that stops the training.")),
     "--test": ("test", "SHARE", float, _("Share of the rows kept for the final exam.")),
@@ -49,7 +49,14 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         callback=read_pairs,
         help=_("Any other key of a recipe, such as preparation.missing=mean; may be repeated."),
     )
-    command = other(command)
+    accept = click.option(
+        "--accept-leak",
+        "accept_leaks",
+        metavar="NAME",
+        multiple=True,
+        help=_("Go on with a leak that would stop the training; all accepts each; may be repeated."),
+    )
+    command = other(accept(command))
     for name, (flat, metavar, kind, text) in reversed(RECIPE_OPTIONS.items()):
         command = click.option(name, flat, metavar=metavar, type=kind, help=text)(command)
     return command
@@ -60,8 +67,9 @@ def read_recipe(source: str, values: Mapping[str, Any]) -> Recipe:
     from limpide.job import recipe_of
 
     named = {flat: values[flat] for flat, *_rest in RECIPE_OPTIONS.values()}
-    columns = {"target": values["target"], "kinds": values["kinds"], "drop": list(values["drop"])}
-    return recipe_of(source).with_values(recipe_values(columns | named, values["others"]))
+    lists = {name: list(values[name]) for name in ("drop", "accept_leaks")}
+    said = {"target": values["target"], "kinds": values["kinds"], **lists, **named}
+    return recipe_of(source).with_values(recipe_values(said, values["others"]))
 
 
 @click.command(

@@ -96,10 +96,10 @@ def _chosen(series: pl.Series, kind: Kind) -> tuple[Column, list[str]]:
         form = (values.date_format(series) or "") if series.dtype == pl.String else ""
         read, expected = values.dates(series, form), _("dates such as 2024-12-31")
     else:
-        return Column(series.name, kind, why), []
+        return Column(series.name, kind, why, is_chosen=True), []
     wrong = values.unreadable(series, read)
     if not wrong.any():
-        return Column(series.name, kind, why, date_format=form), []
+        return Column(series.name, kind, why, date_format=form, is_chosen=True), []
     where = _("column {name}").format(name=series.name)
     mend = _("correct these cells, leave them empty, or choose another kind")
     return Column(series.name, kind, why), [problem(where, expected, values.cells(series, wrong), mend)]
@@ -147,8 +147,10 @@ def _is_counter(series: pl.Series, low: float, high: float) -> bool:
 
 def _recognised_text(series: pl.Series) -> Column:
     name = series.name
-    text = values.cleaned(series).drop_nulls()
-    distinct = text.unique(maintain_order=True)
+    cells = series.unique(maintain_order=True)
+    words = values.cleaned(cells)
+    text = (series if words.equals(cells) else values.cleaned(series)).drop_nulls()
+    distinct = words.drop_nulls().unique(maintain_order=True)
     n, n_distinct = len(text), len(distinct)
     if not n:
         return Column(name, "constant", _("no value at all"))
@@ -200,7 +202,7 @@ def _notes_on(series: pl.Series, column: Column) -> list[Note]:
         text = _("nothing tells the day from the month; {value} was read as {date}").format(
             value=series.drop_nulls()[0], date=values.dates(series, column.date_format).drop_nulls()[0].date()
         )
-    elif column.kind == "number" and (n := values.numbers(series).null_count() - series.null_count()):
+    elif series.dtype.is_float() and (n := values.numbers(series).null_count() - series.null_count()):
         text = ngettext("{n} infinite value read as missing", "{n} infinite values read as missing", n).format(
             n=format_count(n)
         )

@@ -37,6 +37,7 @@ class Column:
     why          the reason for the kind, a sentence in the user's language
     words        the stray words among numbers, read as missing values
     date_format  how its text writes dates, such as "%d/%m/%Y"
+    is_chosen    whether the user said what it is
     """
 
     name: str
@@ -44,6 +45,7 @@ class Column:
     why: str = ""
     words: tuple[str, ...] = ()
     date_format: str = ""
+    is_chosen: bool = False
 
     @property
     def is_feature(self) -> bool:

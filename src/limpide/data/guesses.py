@@ -31,6 +31,8 @@ SAMPLE_ROWS = 500
 SAMPLE_CELLS = 20_000
 """A wide table shows enough of itself in fewer rows."""
 DELIMITER_ROWS = 50
+_CODE = re.compile(values.CODE)
+_MISSING = frozenset(values.MISSING_WORDS)
 _CONTROL = "".join(map(chr, [*range(9), *range(14, 32)]))
 
 
@@ -191,8 +193,8 @@ def _column_type(cells: Sequence[str], decimal: str) -> type[pl.DataType]:
     for cell in map(str.strip, cells):
         if values.WHOLE_NUMBER.fullmatch(cell):
             found = found or pl.Int64
-        elif cell not in values.MISSING_WORDS:
-            is_code = re.match(values.CODE, cell) or cell.lstrip("+-").isdigit()
+        elif cell not in _MISSING:
+            is_code = _CODE.match(cell) or cell.lstrip("+-").isdigit()
             if is_code or not _is_number(cell, decimal):
                 return pl.String
             found = pl.Float64

@@ -6,7 +6,8 @@ treatment, a frozen dataclass whose fields are its JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ from limpide.errors import DataError, UnknownName, did_you_mean, problem
 from limpide.i18n import _
 
 BLOCK_ROWS = 1 << 16
-"""Rows treated at a time: what stands in between stays small, however long the table."""
+"""Rows treated at a time, by one of several threads: what stands in between stays small, however long the table."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ class TablePreparation:
             raise DataError(problem(_("columns"), _("at least one column to learn from"), got, mend))
         if not len(frame if rows is None else rows):
             raise DataError(problem(_("training rows"), _("at least one row"), _("none")))
-        treatments = []
+        treatments, take = [], _taker(rows)
         for column in chosen:
-            series = _taken(frame.select(column.name), rows)[column.name]
+            series = take(frame[column.name])
             treatments.append(TREATMENTS[column.kind].fit(series, column, standardise, missing, max_categories))
         return cls(tuple(treatments))
 
@@ -110,18 +111,23 @@ class TablePreparation:
         Raises  DataError  for every column that is missing and every cell that cannot be read
         """
         self._check_columns(frame)
-        n, table = len(frame if rows is None else rows), frame.select(list(self.column_names))
+        n = len(frame if rows is None else rows)
         out = np.empty((n, *self.input_shape), dtype=np.float32)
-        for start in range(0, n, BLOCK_ROWS):
-            stop = start + BLOCK_ROWS
-            block, first = table[start:stop] if rows is None else _taken(table, rows[start:stop]), 0
+
+        def write(start: int) -> None:
+            stop, first = start + BLOCK_ROWS, 0
+            take = _taker(rows, start, stop)
             for treatment in self.treatments:
-                series, last = block[treatment.column], first + len(treatment.features)
+                series, last = take(frame[treatment.column]), first + len(treatment.features)
                 read = treatment.read(series)
                 if read.null_count() > series.null_count() and treatment.unreadable(series, read).any():
                     raise DataError(*self._cell_problems(frame if rows is None else frame[rows]))
                 treatment.write(read, out[start:stop, first:last])
                 first = last
+
+        starts = range(0, n, BLOCK_ROWS)
+        with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+            list((threads.map if len(starts) > 1 else map)(write, starts))
         return out
 
     def notes(self, frame: pl.DataFrame) -> list[Note]:
@@ -183,16 +189,21 @@ class TablePreparation:
         return problems
 
 
-def _taken(frame: pl.DataFrame, rows: np.ndarray | None) -> pl.DataFrame:
-    """The rows of these numbers; those in rising order are filtered, several times faster than fetched one by one."""
-    if rows is None or not len(rows):
-        return frame if rows is None else frame[:0]
-    if len(rows) > 1 and (np.diff(rows) <= 0).any():
-        return frame[rows]
-    first, last = int(rows[0]), int(rows[-1])
-    is_wanted = np.zeros(last + 1 - first, dtype=bool)
-    is_wanted[rows - first] = True
-    return frame[first : last + 1].filter(pl.Series(is_wanted))
+def _taker(rows: np.ndarray | None, start: int = 0, stop: int | None = None) -> Callable[[pl.Series], pl.Series]:
+    """Takes from a column the rows of the numbers `rows[start:stop]`, or its own rows from `start` to `stop`.
+
+    Rows in rising order are filtered, several times faster than fetched one by one.
+    """
+    if rows is None:
+        return lambda series: series[start:stop]
+    wanted = rows[start:stop]
+    if not len(wanted) or (np.diff(wanted) <= 0).any():
+        return lambda series: series[wanted]
+    first, end = int(wanted[0]), int(wanted[-1]) + 1
+    is_wanted = np.zeros(end - first, dtype=bool)
+    is_wanted[wanted - first] = True
+    mask = pl.Series(is_wanted)
+    return lambda series: series[first:end].filter(mask)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A table from a file: CSV and its kin, Parquet, Excel. What the content is decides, not what the file is called.
 
-To read another form, add a row to `FORMS`: how to recognise it, and a function from a path to a frame with its notes.
+To read another form, add a row to `FORMS`: how to recognise it, and a function from its bytes to a frame with notes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,12 @@ from limpide.data import guesses, values
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
 from limpide.data.guesses import TextForm
-from limpide.data.text_tables import Table, name_problems, read_text, without_blank_rows
+from limpide.data.text_tables import Table, is_text, name_problems, read_text, without_blank_rows
 from limpide.errors import DataError, did_you_mean, problem
 from limpide.i18n import N_, _, format_count
 
 MAX_FILE_MB = 2000
 """No larger file is read; `LIMPIDE_MAX_FILE_MB` changes it. It also bounds what a packed file unpacks to."""
-
-HEAD_BYTES = 1 << 18
-WIDE_HEAD_BYTES = 1 << 24
-"""For tables of which the first rows are longer than a head."""
 
 FOREIGN = {
     b"\x89PNG": N_("a PNG image"),
@@ -51,13 +47,14 @@ class Form:
     """A form of table file.
 
     suffixes  the usual endings of its names
-    is_one    true for a file of this form, given its path and its first bytes
+    is_one    true for a file of this form, given its content
+    read      from the name and the content of a file
     """
 
     label: str
     suffixes: tuple[str, ...]
-    is_one: Callable[[Path, bytes], bool]
-    read: Callable[[Path, bytes], Table]
+    is_one: Callable[[bytes], bool]
+    read: Callable[[str, bytes], Table]
 
 
 def read_table(path: str | Path) -> tuple[pl.DataFrame, list[Note], str]:
@@ -68,16 +65,12 @@ def read_table(path: str | Path) -> tuple[pl.DataFrame, list[Note], str]:
     path = Path(path)
     _check_file(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-            if head.count(b"\n") < 3:
-                head += file.read(WIDE_HEAD_BYTES)
-            form = _form_of(path, head)
-            file.seek(0)
-            with ThreadPoolExecutor(1) as beside:
-                digest = beside.submit(hashlib.file_digest, file, "sha256")
-                frame, notes = form.read(path, head)
-            sha256 = digest.result().hexdigest()
+        with path.open("rb") as file, ThreadPoolExecutor(1) as beside:
+            digest = beside.submit(hashlib.file_digest, file, "sha256")
+            content = path.read_bytes()
+            form = _form_of(path.name, content)
+            frame, notes = form.read(path.name, content)
+        sha256 = digest.result().hexdigest()
     except OSError as error:
         raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error
     if not len(frame):
@@ -102,16 +95,16 @@ def _check_file(path: Path) -> None:
     size = path.stat().st_size
     if not size:
         raise DataError(problem(path.name, expected, _("an empty file")))
-    _check_size(path, size)
+    _check_size(path.name, size)
 
 
-def _check_size(path: Path, n_bytes: int) -> None:
+def _check_size(where: str, n_bytes: int) -> None:
     limit = os.environ.get("LIMPIDE_MAX_FILE_MB", "")
     max_mb = float(limit) if values.NUMBER.fullmatch(limit) else MAX_FILE_MB
     if n_bytes > max_mb * 1e6:
         raise DataError(
             problem(
-                path.name,
+                where,
                 _("at most {n} MB").format(n=format_count(int(max_mb))),
                 _("{n} MB").format(n=format_count(round(n_bytes / 1e6))),
                 _("take a part of it, or set LIMPIDE_MAX_FILE_MB"),
@@ -119,39 +112,39 @@ def _check_size(path: Path, n_bytes: int) -> None:
         )
 
 
-def _form_of(path: Path, head: bytes) -> Form:
+def _form_of(where: str, content: bytes) -> Form:
     for form in FORMS:
-        if form.is_one(path, head):
+        if form.is_one(content):
             return form
-    found = next((label for signature, label in FOREIGN.items() if head.startswith(signature)), N_("a binary file"))
-    raise DataError(problem(path.name, _("a CSV, TSV, Parquet or Excel file"), _(found)))
+    found = next((label for signature, label in FOREIGN.items() if content.startswith(signature)), N_("a binary file"))
+    raise DataError(problem(where, _("a CSV, TSV, Parquet or Excel file"), _(found)))
 
 
-def _read_parquet(path: Path, head: bytes) -> Table:
+def _read_parquet(where: str, content: bytes) -> Table:
     try:
-        lazy = pl.scan_parquet(path, glob=False)
+        lazy = pl.scan_parquet(content)
         n_rows = int(lazy.select(pl.len()).collect().item())
-        _check_size(path, 8 * n_rows * len(lazy.collect_schema()))
+        _check_size(where, 8 * n_rows * len(lazy.collect_schema()))
         return plain(lazy.collect()), []
     except pl.exceptions.PolarsError as error:
-        raise DataError(problem(path.name, _("a Parquet file"), str(error).splitlines()[0])) from error
+        raise DataError(problem(where, _("a Parquet file"), str(error).splitlines()[0])) from error
 
 
-def _read_excel(path: Path, head: bytes) -> Table:
+def _read_excel(where: str, content: bytes) -> Table:
     import fastexcel
 
-    if head.startswith(b"PK"):
-        with zipfile.ZipFile(path) as archive:
-            _check_size(path, sum(entry.file_size for entry in archive.infolist()))
+    if content.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _check_size(where, sum(entry.file_size for entry in archive.infolist()))
     try:
-        book = fastexcel.read_excel(path)
+        book = fastexcel.read_excel(content)
         sheet = book.load_sheet(0, header_row=None, dtypes="string").to_polars()
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
-        raise DataError(problem(path.name, _("an Excel file"), str(error).splitlines()[0])) from error
+        raise DataError(problem(where, _("an Excel file"), str(error).splitlines()[0])) from error
     if not sheet.width or not len(sheet):
-        raise DataError(problem(path.name, _("a table in the first sheet"), _("an empty sheet")))
+        raise DataError(problem(where, _("a table in the first sheet"), _("an empty sheet")))
     form, frame = _sheet_form(sheet)
-    problems = name_problems(path.name, form)
+    problems = name_problems(where, form)
     if problems:
         raise DataError(*problems)
     notes = []
@@ -159,10 +152,10 @@ def _read_excel(path: Path, head: bytes) -> Table:
         text = _('read the first sheet, "{first}"; the others are {others}').format(
             first=book.sheet_names[0], others=", ".join(book.sheet_names[1:])
         )
-        notes.append(Note("warning", path.name, text))
+        notes.append(Note("warning", where, text))
     frame = frame.rename(dict(zip(frame.columns, form.names)))
     frame = frame.with_columns([values.typed(frame[name]) for name in frame.columns])
-    return without_blank_rows(path.name, frame, notes)
+    return without_blank_rows(where, frame, notes)
 
 
 def _sheet_form(sheet: pl.DataFrame) -> tuple[TextForm, pl.DataFrame]:
@@ -177,24 +170,24 @@ def _sheet_form(sheet: pl.DataFrame) -> tuple[TextForm, pl.DataFrame]:
     return replace(form, names=names), sheet.slice(1) if form.has_header else sheet
 
 
-def _is_excel(path: Path, head: bytes) -> bool:
-    if head.startswith(b"\xd0\xcf\x11\xe0"):
+def _is_excel(content: bytes) -> bool:
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
         return True
-    if not head.startswith(b"PK\x03\x04"):
+    if not content.startswith(b"PK\x03\x04"):
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return any(name.startswith("xl/") for name in archive.namelist())
     except zipfile.BadZipFile:
         return False
 
 
-def _is_text(path: Path, head: bytes) -> bool:
-    return not head.startswith(tuple(FOREIGN)) and guesses.guess_encoding(head) is not None
+def _is_text(content: bytes) -> bool:
+    return not content.startswith(tuple(FOREIGN)) and is_text(content)
 
 
 FORMS: Sequence[Form] = (
-    Form(N_("Parquet"), (".parquet", ".pq"), lambda path, head: head.startswith(b"PAR1"), _read_parquet),
+    Form(N_("Parquet"), (".parquet", ".pq"), lambda content: content.startswith(b"PAR1"), _read_parquet),
     Form(N_("Excel"), (".xlsx", ".xlsm", ".xls", ".xlsb"), _is_excel, _read_excel),
     Form(N_("CSV"), (".csv", ".tsv", ".txt", ".tab", ".data", ".dat"), _is_text, read_text),
 )

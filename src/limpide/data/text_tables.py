@@ -6,8 +6,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import islice
 from typing import TextIO
 
 import polars as pl
@@ -18,64 +18,76 @@ from limpide.data.guesses import TextForm
 from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, ngettext
 
-BLOCK_BYTES = 1 << 23
-BOM = b"\xef\xbb\xbf"
+HEAD_BYTES = 1 << 18
+WIDE_HEAD_BYTES = 1 << 24
+"""For tables of which the first rows are longer than a head."""
+
 MAX_SHOWN = 10
 """Problems of one sort that are shown before the others are only counted."""
 
 Table = tuple[pl.DataFrame, list[Note]]
 
 
-def read_text(path: Path, head: bytes) -> Table:
-    """The table of a text file that begins with these bytes."""
+def is_text(content: bytes) -> bool:
+    """True when a file with this content is text, in an encoding that is known."""
+    return guesses.guess_encoding(_head(content)) is not None
+
+
+def read_text(where: str, content: bytes) -> Table:
+    """The table of a text file with this content."""
+    head = _head(content)
     encoding = guesses.guess_encoding(head)
     assert encoding is not None, "recognised as text"
-    is_whole = len(head) == path.stat().st_size
+    is_whole = len(head) == len(content)
     form = guesses.guess_form(guesses.decode_head(head, encoding) or "", is_whole)
     if form is None:
-        raise DataError(problem(path.name, _("a table"), _("an empty file")))
-    source: Path | bytes = path
-    # polars reads UTF-8 with Unix or Windows ends of line from the disk; all else is brought to that in memory.
-    if encoding not in ("utf-8", "utf-8-sig") or (b"\r" in head and b"\n" not in head):
-        source = _as_utf8(path, encoding)
-    problems = name_problems(path.name, form)
+        raise DataError(problem(where, _("a table"), _("an empty file")))
+    is_plain = encoding in ("utf-8", "utf-8-sig") and (b"\r" not in head or b"\n" in head)
+    # polars reads UTF-8 with Unix or Windows ends of line: all else is brought to that.
+    source = content if is_plain else _as_utf8(where, content, encoding)
+    problems = name_problems(where, form)
     frame = None
     try:
         frame = _parse(source, form)
     except pl.exceptions.PolarsError as error:
-        if isinstance(source, Path) and not _is_utf8(path):
-            encoding, source = "cp1252", _as_utf8(path, "cp1252")
+        if is_plain and not _is_utf8(content):
+            encoding, source = "cp1252", _as_utf8(where, content, "cp1252")
             form = guesses.guess_form(source[: len(head)].decode(errors="ignore"), is_whole) or form
             frame = _parse_or_none(source, form)
         failure = str(error).splitlines()[0]
     # polars fills short rows with missing values: they show as such in the last column.
     if frame is None or frame[:, -1].null_count():
-        ragged = _ragged_rows(path.name, source, form)
+        ragged = _ragged_rows(where, source, form)
         problems += ragged
         if frame is None and not ragged:
-            problems.append(_open_quote(path.name, source, form) or problem(path.name, _("a table of text"), failure))
+            problems.append(_open_quote(where, source, form) or problem(where, _("a table of text"), failure))
     if problems or frame is None:
         raise DataError(*problems)
-    return _tidied(path.name, frame, form, encoding)
+    return _tidied(where, frame, form, encoding)
 
 
-def _as_utf8(path: Path, encoding: str) -> bytes:
+def _head(content: bytes) -> bytes:
+    head = content[:HEAD_BYTES]
+    return head if head.count(b"\n") >= 3 else content[: HEAD_BYTES + WIDE_HEAD_BYTES]
+
+
+def _as_utf8(where: str, content: bytes, encoding: str) -> bytes:
     try:
-        text = path.read_bytes().decode(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         got = _("byte {byte} at position {position}").format(
             byte=f"0x{error.object[error.start]:02X}", position=format_count(error.start)
         )
         raise DataError(
-            problem(path.name, _("text in UTF-8, UTF-16 or Windows-1252"), got, _("save it again as UTF-8"))
+            problem(where, _("text in UTF-8, UTF-16 or Windows-1252"), got, _("save it again as UTF-8"))
         ) from error
     text = text.removeprefix("\ufeff")
     return (text if "\n" in text else text.replace("\r", "\n")).encode()
 
 
-def _is_utf8(path: Path) -> bool:
+def _is_utf8(content: bytes) -> bool:
     try:
-        path.read_bytes().decode()
+        content.decode()
     except UnicodeDecodeError:
         return False
     return True
@@ -95,19 +107,28 @@ def name_problems(where: str, form: TextForm) -> list[str]:
     ]
 
 
-def _parse_or_none(source: Path | bytes, form: TextForm) -> pl.DataFrame | None:
+def _parse_or_none(source: bytes, form: TextForm) -> pl.DataFrame | None:
     try:
         return _parse(source, form)
     except pl.exceptions.PolarsError:
         return None
 
 
-def _parse(source: Path | bytes, form: TextForm) -> pl.DataFrame:
+def _parse(source: bytes, form: TextForm) -> pl.DataFrame:
     """The cells with the types guessed from the head; a column that later proves otherwise is read as text."""
     types, missing = list(form.types), form.missing
+    skip_lines = _lines_to_skip(source, form)
     while True:
         try:
-            frame = _read_blocks(source, form, types, missing)
+            frame = pl.read_csv(
+                source,
+                has_header=False,
+                skip_lines=skip_lines,
+                separator=form.delimiter,
+                decimal_comma=form.decimal == ",",
+                null_values=list(missing),
+                schema={str(i): dtype for i, dtype in enumerate(types)},
+            )
             return frame.rename(dict(zip(frame.columns, form.names))) if len(set(form.names)) == frame.width else frame
         except pl.exceptions.ComputeError as error:
             # Every word to look for costs time in every cell: those the head did not hold are tried when reading stops.
@@ -124,42 +145,18 @@ def _parse(source: Path | bytes, form: TextForm) -> pl.DataFrame:
             raise pl.exceptions.ComputeError(str(error)) from error
 
 
-def _read_blocks(
-    source: Path | bytes, form: TextForm, types: Sequence[type[pl.DataType]], missing: Sequence[str]
-) -> pl.DataFrame:
-    """The rows, a block of the file at a time: memory then holds the numbers, and little of their text."""
-
-    def read(text: Path | bytes, skip_lines: int = 0) -> pl.DataFrame:
-        return pl.read_csv(
-            text,
-            has_header=False,
-            skip_lines=skip_lines,
-            separator=form.delimiter,
-            decimal_comma=form.decimal == ",",
-            null_values=list(missing),
-            schema={str(i): dtype for i, dtype in enumerate(types)},
-            glob=False,
-        )
-
-    parts, rest = [], b""
-    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
-        file.seek(len(BOM) if file.read(len(BOM)) == BOM else 0)
-        for _line in range(form.skip_lines):
-            file.readline()
-        while piece := file.read(BLOCK_BYTES):
-            cut = piece.rfind(b"\n") + 1
-            block, rest = (rest + piece[:cut], piece[cut:]) if cut else (b"", rest + piece)
-            # A cell may hold ends of line between quotes; a blank line is a missing value where there is one column.
-            if block.count(b'"') % 2 or len(types) == 1:
-                return read(source, form.skip_lines)
-            if block.strip():
-                parts.append(read(block.lstrip(b"\r\n")))
-    if rest.strip():
-        parts.append(read(rest))
-    return pl.concat(parts) if parts else read(source, form.skip_lines)
+def _lines_to_skip(source: bytes, form: TextForm) -> int:
+    """The lines before the first row of values, blank ones with them: polars counts the columns where it begins."""
+    n = form.skip_lines
+    if len(form.types) > 1:  # a blank line is a missing value where there is one column
+        for line in islice(io.BytesIO(source), n, None):
+            if line.strip(b"\r\n"):
+                break
+            n += 1
+    return n
 
 
-def _ragged_rows(where: str, source: Path | bytes, form: TextForm) -> list[str]:
+def _ragged_rows(where: str, source: bytes, form: TextForm) -> list[str]:
     """Rows with too many or too few cells, with the line each ends on."""
     width = len(form.names)
     if not _may_be_ragged(source, form.delimiter, width):
@@ -184,15 +181,14 @@ def _ragged_rows(where: str, source: Path | bytes, form: TextForm) -> list[str]:
     return problems
 
 
-def _may_be_ragged(source: Path | bytes, delimiter: str, width: int) -> bool:
+def _may_be_ragged(source: bytes, delimiter: str, width: int) -> bool:
     """A quick sieve over the lines: false only if each holds as many delimiters as it should."""
     lines = pl.scan_csv(
-        source if isinstance(source, Path) else io.BytesIO(source),
+        io.BytesIO(source),
         has_header=False,
         separator="\x1f",
         quote_char=None,
         schema={"line": pl.String},
-        glob=False,
     )
     is_filled = pl.col("line").str.strip_chars() != ""
     is_off = pl.col("line").str.count_matches(delimiter, literal=True) != width - 1
@@ -202,13 +198,11 @@ def _may_be_ragged(source: Path | bytes, delimiter: str, width: int) -> bool:
         return True
 
 
-def _lines(source: Path | bytes) -> TextIO:
-    if isinstance(source, Path):
-        return source.open(encoding="utf-8-sig", newline="")
-    return io.StringIO(source.decode(), newline="")
+def _lines(source: bytes) -> TextIO:
+    return io.TextIOWrapper(io.BytesIO(source), encoding="utf-8-sig", newline="")
 
 
-def _row_widths(source: Path | bytes, delimiter: str) -> Iterator[tuple[int, int]]:
+def _row_widths(source: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
     """(line, number of cells) of each row; a blank line has none."""
     with _lines(source) as file:
         reader = csv.reader(file, delimiter=delimiter)
@@ -219,7 +213,7 @@ def _row_widths(source: Path | bytes, delimiter: str) -> Iterator[tuple[int, int
             return  # a cell longer than the csv module takes: the rows before it have been seen
 
 
-def _open_quote(where: str, source: Path | bytes, form: TextForm) -> str:
+def _open_quote(where: str, source: bytes, form: TextForm) -> str:
     """The problem of a quote that nothing closes, or nothing."""
     line = 0
     with _lines(source) as file:

@@ -99,8 +99,10 @@ def date_format(series: pl.Series) -> str | None:
     ('%d/%m/%Y', None)
     """
     text = cleaned(series).drop_nulls()
+    if not len(text) or not re.match(r"[+-]?\d", text[0]):
+        return None
     head = text.head(200)
-    for form in DATE_FORMATS if len(text) else ():
+    for form in DATE_FORMATS:
         if not _parsed(head, form).null_count() and not _parsed(text, form).null_count():
             return form
     return None
@@ -182,19 +184,22 @@ def words(series: pl.Series, known: Collection[str] = ()) -> pl.Series:
 
 
 def natural_key(word: str) -> tuple[tuple[int, float, str], ...]:
-    """The order people expect: numbers by value, then letters without regard to case.
+    """The order people expect: numbers by value, then letters without regard to case; no two words are alike.
 
     >>> sorted(["class 10", "class 2", "-1", "0"], key=natural_key)
     ['-1', '0', 'class 2', 'class 10']
     """
     if NUMBER.fullmatch(word):
-        return ((0, float(word), ""),)
+        return (0, float(word), ""), (0, 0.0, word)
     parts = re.split(r"(\d+)", word)
-    return tuple((1, float(part), "") if part.isdigit() else (2, 0.0, part.casefold()) for part in parts if part)
+    key = [(1, float(part), "") if part.isdigit() else (2, 0.0, part.casefold()) for part in parts if part]
+    return *key, (0, 0.0, word)
 
 
 def unreadable(series: pl.Series, values: pl.Series) -> pl.Series:
     """True where a cell holds something that `values`, read from it, could not make sense of."""
+    if not values.null_count():
+        return values.is_null()
     if series.dtype == pl.String:
         present = cleaned(series).is_not_null()
     elif series.dtype.is_float():

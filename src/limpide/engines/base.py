@@ -8,14 +8,19 @@ take the same path.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from limpide.arrays import Array, Tree
-from limpide.errors import UnknownName
+from limpide.errors import MissingPackage, UnknownName
 from limpide.i18n import N_, _
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network
@@ -151,7 +156,11 @@ class Engine(Protocol):
         ...
 
 
-ENGINES: dict[str, str] = {"numpy": "limpide.engines.numpy_engine:NumpyEngine"}
+ENGINES: dict[str, str] = {
+    "numpy": "limpide.engines.numpy_engine:NumpyEngine",
+    "compiled": "limpide.engines.compiled_engine:CompiledEngine",
+    "torch": "limpide.engines.torch_engine:TorchEngine",
+}
 
 
 def get_engine(name: str) -> Engine:
@@ -176,16 +185,77 @@ NAMED = N_("named by the user")
 def choose_engine(name: str, network: Network, n_updates: int) -> Choice:
     """The engine to use: the one named, or for "auto" the one the rules pick for this job.
 
-    The rule today: `numpy` runs every network there is; no other engine is registered.
+    `torch` for convolutions and `compiled` for dense networks, once there is enough to do; else `numpy`, which runs
+    every network there is.
 
     Raises  UnknownName
     """
     if name != "auto":
         get_engine(name)
         return Choice(name, _(NAMED))
+    if _pays_for_torch(network, n_updates):
+        return Choice("torch", _("convolutions of this size take about half as long as with numpy, loading included"))
+    if _pays_for_compiling(network, n_updates):
+        try:
+            get_engine("compiled")
+        except (MissingPackage, ImportError) as error:
+            return Choice("numpy", _("the compiled engine would be faster, but: {reason}").format(reason=error))
+        return Choice("compiled", _("so many updates repay its loading, and where it is new here its compilation"))
     return Choice("numpy", _("it runs every layer of this network and needs no compilation"))
+
+
+SMALLEST_CONVOLUTION = 100_000
+"""Multiply-adds of one example below which convolutions take PyTorch as long as NumPy, or longer."""
+
+TORCH_WORK = 1_000_000_000
+"""Multiply-adds of one example, times updates, that pay for loading PyTorch (1.2 s) three times over at batch 32."""
+
+
+def _pays_for_torch(network: Network, n_updates: int) -> bool:
+    # kernels are the only parameters with four axes
+    if not any(len(slot.shape) == 4 for slot in network.slots) or find_spec("torch") is None:
+        return False
+    work = sum(row.multiply_adds for row in network.table())
+    return work >= SMALLEST_CONVOLUTION and work * n_updates >= TORCH_WORK
+
+
+COMPILED_LAYERS = ("dense", "activation", "dropout", "batchnorm", "flatten")
+"""The layers of the compiled engine."""
+
+SAVED_PER_LAYER, SAVED_PER_PARAMETER = 9e-6, 2e-9
+"""Seconds that it saves at each update beside NumPy, at least (benchmarks/LOG.md)."""
+
+SECONDS_TO_LOAD, SECONDS_TO_COMPILE = 0.6, 12.0
+"""What it costs before its first update: where its code is on disk, and where it must be compiled."""
+
+
+def _pays_for_compiling(network: Network, n_updates: int) -> bool:
+    if any(layer.keyword not in COMPILED_LAYERS for layer in network.layers):
+        return False
+    saved = n_updates * (SAVED_PER_LAYER * len(network.layers) + SAVED_PER_PARAMETER * network.n_parameters)
+    # twice the cost: most trainings stop before their last update
+    return saved > 2 * (SECONDS_TO_LOAD if _is_compiled() else SECONDS_TO_COMPILE)
+
+
+def _is_compiled() -> bool:
+    """Whether Numba keeps the compiled engine on disk, newer than its text; told without loading Numba."""
+    folder = Path(__file__).parent
+    kept = list((folder / "__pycache__").glob("compiled_kernel.*.nbi"))
+    if "NUMBA_CACHE_DIR" in os.environ:
+        kept = list(Path(os.environ["NUMBA_CACHE_DIR"]).glob("*/compiled_kernel.*.nbi"))
+    changed = max((path.stat().st_mtime for path in folder.glob("compiled_*.py")), default=0)
+    return any(path.stat().st_mtime > changed for path in kept)
 
 
 def engine_versions() -> dict[str, Any]:
     """Each engine and the version of what it runs on."""
-    return {"numpy": np.__version__}
+    numba = version("numba") if find_spec("numba") else _("not installed")
+    return {"numpy": np.__version__, "compiled": f"numba {numba}", "torch": _torch_version()}
+
+
+def _torch_version() -> str:
+    """PyTorch's version, without loading it; once the engine is loaded, its device too."""
+    if find_spec("torch") is None:
+        return _("not installed")
+    engine = sys.modules.get("limpide.engines.torch_engine")
+    return version("torch") + (f", {engine.choose_device()}" if engine else "")

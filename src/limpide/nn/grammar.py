@@ -1,17 +1,23 @@
-"""The text of a network: "28x28, 512 relu, dropout 0.2, 10", or "11-6-6-1 relu" for short."""
+"""The text of a network: "28x28, 512 relu, dropout 0.2, 10", or "11-6-6-1 relu" for short.
+
+Items stand between commas; those between the parentheses of a residual are its own, and are numbered "3.1", "3.2", ...
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 from limpide.arrays import Shape, show_shape
 from limpide.errors import LimpideError, RecipeError, ShapeError, UnknownName, problem
 from limpide.i18n import _
 from limpide.nn.activations import ACTIVATIONS
-from limpide.nn.layers import LAYERS, Activation, Dense, Flatten, Layer
+from limpide.nn.layers import LAYERS, Activation, Dense, Flatten, Layer, Residual
 from limpide.nn.network import Network
 
 MAX_LAYERS = 1000
+MAX_DEPTH = 20
+OPTION_WORDS = ("stride", "pad", "groups", "no", "bias")
 
 
 def parse_network(text: str) -> Network:
@@ -84,8 +90,8 @@ def complete_network(text: str, input_shape: Shape, n_outputs: int, initializer:
 
 
 def _initialized(layer: Layer, initializer: str) -> Layer:
-    from dataclasses import replace
-
+    if isinstance(layer, Residual):
+        return Residual(tuple(_initialized(inside, initializer) for inside in layer.layers))
     return replace(layer, initializer=initializer) if hasattr(layer, "initializer") else layer  # type: ignore[call-arg]
 
 
@@ -114,23 +120,45 @@ def _expand(text: str) -> list[str]:
         parts = [part for size in sizes.split("-") for part in _repeat(size)]
         hidden = [" ".join([size, *activation]) for size in parts[1:-1]]
         return [parts[0], *hidden, parts[-1]]
-    items = [" ".join(item.split()) for item in text.split(",")]
-    _check_gaps(items, _("remove a comma"))
-    expanded = items[:1]
-    for item in items[1:]:
-        head, *rest = item.split()
-        expanded += [" ".join([size, *rest]) for size in _repeat(head)]
-    if len(items) == 1 and " " in items[0]:
-        head, *rest = items[0].split()
-        expanded = [" ".join([size, *rest]) for size in _repeat(head)]
+    items = _items(text)
+    expanded = items[:1] if len(items) > 1 else _written_out(items)
+    expanded += _written_out(items[1:])
     if len(expanded) > MAX_LAYERS:
         raise RecipeError(problem(_("network"), _("at most {n} layers").format(n=MAX_LAYERS), str(len(expanded))))
     return expanded
 
 
-def _check_gaps(items: list[str], mend: str) -> None:
+def _items(text: str, above: str = "") -> list[str]:
+    """What stands between the commas that are in no parentheses, with single spaces.
+
+    above  the number of the item that holds the text, with its dot
+    """
+    items, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if not 0 <= depth <= MAX_DEPTH:
+            break
+        if character == "," and depth == 0:
+            items.append("")
+        else:
+            items[-1] += character
+    if depth:
+        expected = _("a closing parenthesis for each opening one, at most {n} within one another").format(n=MAX_DEPTH)
+        raise RecipeError(problem(_("network"), expected, repr(text)))
+    items = [" ".join(item.split()) for item in items]
+    _check_gaps(items, _("remove a comma"), above)
+    return items
+
+
+def _written_out(items: list[str]) -> list[str]:
+    """Each item, the repeated ones as often as they say."""
+    heads = [item.split() for item in items]
+    return [" ".join([size, *rest]) for head, *rest in heads for size in _repeat(head)]
+
+
+def _check_gaps(items: list[str], mend: str, above: str = "") -> None:
     """RecipeError with every item that is empty."""
-    gaps = [_("network, item {i}").format(i=i) for i, item in enumerate(items, start=1) if not item]
+    gaps = [_("network, item {i}").format(i=f"{above}{i}") for i, item in enumerate(items, start=1) if not item]
     if gaps:
         raise RecipeError(*(problem(where, _("a layer"), _("nothing"), mend) for where in gaps))
 
@@ -153,13 +181,13 @@ def _as_shape(item: str) -> Shape | None:
     return tuple(int(part) for part in parts)
 
 
-def _parse_items(items: list[str], first: int) -> list[Layer]:
+def _parse_items(items: list[str], first: int, above: str = "") -> list[Layer]:
     """The layers of all items; every problem is reported at once."""
     layers: list[Layer] = []
     problems: list[str] = []
     for number, item in enumerate(items, start=first):
         try:
-            layers += _parse_item(item, _("network, item {i}").format(i=number))
+            layers += _parse_item(item, f"{above}{number}")
         except LimpideError as error:
             problems += error.problems
     if problems:
@@ -167,10 +195,13 @@ def _parse_items(items: list[str], first: int) -> list[Layer]:
     return layers
 
 
-def _parse_item(item: str, where: str) -> list[Layer]:
+def _parse_item(item: str, number: str) -> list[Layer]:
+    where = _("network, item {i}").format(i=number)
     words = item.split()
     if words[0] in ACTIVATIONS:
         return [Activation.from_words(words, where)]
+    if item.partition("(")[0].split() == [Residual.keyword]:
+        return _parse_residual(item, number, where)
     if words[0].isdecimal():
         kind: type[Layer] = Dense
     elif words[0] in LAYERS and words[0] not in ("dense", "activation"):
@@ -187,8 +218,21 @@ def _parse_item(item: str, where: str) -> list[Layer]:
     try:
         layer = kind.from_words(words, where)
     except RecipeError:
-        stray = next((w for w in words[1:] if w.isalpha() and w not in ("stride", "pad", "no", "bias")), None)
+        stray = next((w for w in words[1:] if w.isalpha() and w not in OPTION_WORDS), None)
         if stray is None:
             raise
         raise UnknownName(where, stray, ACTIVATIONS) from None
+    return [layer, Activation.from_words(tail, where)] if tail else [layer]
+
+
+def _parse_residual(item: str, number: str, where: str) -> list[Layer]:
+    """`residual(16 relu, 8)`, with an activation behind it or not."""
+    inside, closed, behind = item.partition("(")[2].rpartition(")")
+    tail = behind.split()
+    if not closed:
+        return [Residual.from_words(item.split(), where)]
+    if tail and tail[0] not in ACTIVATIONS:
+        raise UnknownName(where, tail[0], ACTIVATIONS)
+    above = f"{number}."
+    layer = Residual(tuple(_parse_items(_written_out(_items(inside, above)), 1, above)))
     return [layer, Activation.from_words(tail, where)] if tail else [layer]

@@ -12,7 +12,7 @@ import numpy as np
 from limpide.arrays import Array, Shape, Tree, first_bad, show_shape
 from limpide.errors import RecipeError, ShapeError, UnknownName, problem
 from limpide.i18n import _, format_count
-from limpide.nn.layers import LAYERS, Flatten, Layer, Mode, Out, Weights
+from limpide.nn.layers import LAYERS, Flatten, Layer, Mode, Out, Weights, items_of
 from limpide.nn.losses import Loss
 
 
@@ -184,15 +184,7 @@ class Network:
             )
 
     def __str__(self) -> str:
-        items = ["x".join(str(size) for size in self.input_shape)]
-        for i, layer in enumerate(self.layers):
-            words = layer.to_words()
-            carries = i > 0 and self.layers[i - 1].keyword in ("dense", "conv", "batchnorm")
-            if layer.keyword == "activation" and carries:
-                items[-1] += f" {words}"
-            else:
-                items.append(words)
-        return ", ".join(items)
+        return ", ".join(["x".join(str(size) for size in self.input_shape), *items_of(self.layers)])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON: the input's shape and each layer's fields."""
@@ -204,22 +196,7 @@ class Network:
 
         Raises  UnknownName for a layer or field that does not exist, RecipeError for a field left out
         """
-        layers = []
-        for i, description in enumerate(data["layers"]):
-            where = _("layer {path}").format(path=i)
-            given = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
-            keyword = str(given.pop("type", ""))
-            if keyword not in LAYERS:
-                raise UnknownName(where, keyword, LAYERS)
-            known = {field.name: field for field in fields(LAYERS[keyword])}
-            for name in given:
-                if name not in known:
-                    raise UnknownName(where, name, known)
-            missing = [name for name, field in known.items() if field.default is MISSING and name not in given]
-            if missing:
-                raise RecipeError(problem(where, ", ".join(missing), _("nothing")))
-            layers.append(LAYERS[keyword](**given))
-        return Network(tuple(data["input"]), tuple(layers))
+        return Network(tuple(data["input"]), _layers_of(data["layers"]))
 
     def _repr_html_(self) -> str:
         """The layer table, in a notebook."""
@@ -231,6 +208,31 @@ class Network:
         cells.append((_("total"), "", show_shape(self.output_shape), format_count(self.n_parameters), ""))
         body = "".join("<tr>" + "".join(f"<td>{_escape(c)}</td>" for c in line) + "</tr>" for line in cells)
         return "<table><tr>" + "".join(f"<th>{h}</th>" for h in head) + f"</tr>{body}</table>"
+
+
+def _layers_of(descriptions: Sequence[Mapping[str, Any]], above: str = "") -> tuple[Layer, ...]:
+    """The layers of their fields; a field that lists fields holds layers.
+
+    above  the path of the layer that holds them, with its dot
+    """
+    layers = []
+    for i, description in enumerate(descriptions):
+        where = _("layer {path}").format(path=f"{above}{i}")
+        given = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
+        keyword = str(given.pop("type", ""))
+        if keyword not in LAYERS:
+            raise UnknownName(where, keyword, LAYERS)
+        known = {field.name: field for field in fields(LAYERS[keyword])}
+        for name in given:
+            if name not in known:
+                raise UnknownName(where, name, known)
+        missing = [name for name, field in known.items() if field.default is MISSING and name not in given]
+        if missing:
+            raise RecipeError(problem(where, ", ".join(missing), _("nothing")))
+        if "layers" in given:
+            given["layers"] = _layers_of(given["layers"], f"{above}{i}.")
+        layers.append(LAYERS[keyword](**given))
+    return tuple(layers)
 
 
 def _escape(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from limpide.arrays import Array, Shape, Tree
 from limpide.engines.base import Noise, Precision
-from limpide.nn.layers import LAYERS, Activation, Dense, Flatten, Layer, Mode, Out, Weights
+from limpide.nn.layers import LAYERS, Activation, Dense, Flatten, Layer, Mode, Out, Residual, Weights
 from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network
 from limpide.nn.optimizers import OPTIMIZERS, Optimizer, make_optimizer
@@ -67,8 +68,7 @@ class Case:
     @property
     def needs(self) -> set[str]:
         """The catalogue names an engine must have to run it."""
-        functions = {layer.row.name for layer in self.network.layers if isinstance(layer, Activation)}
-        return {layer.keyword for layer in self.network.layers} | functions | {self.loss.name}
+        return _names_in(self.network.layers) | {self.loss.name}
 
     def weights(self) -> Tree:
         """Weights and buffers of which none is 0 or 1: a forgotten bias or scale would not show there."""
@@ -87,6 +87,18 @@ class Case:
         if self.loss.labels == "binary":
             return x, rng.integers(0, 2, (n, 1)).astype(precision)
         return x, rng.normal(size=(n, *self.network.output_shape)).astype(precision)
+
+
+def _names_in(layers: Iterable[Layer]) -> set[str]:
+    """The keywords and activation functions of layers, those within residuals too."""
+    names: set[str] = set()
+    for layer in layers:
+        names.add(layer.keyword)
+        if isinstance(layer, Activation):
+            names.add(layer.function)
+        elif isinstance(layer, Residual):
+            names |= _names_in(layer.layers)
+    return names
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ class Scale:
     def applied(self, known: np.ndarray) -> np.ndarray:
         """z of each value."""
         with np.errstate(over="ignore"):
-            scaled: np.ndarray = (known - self.mean) / self.sd
+            scaled: np.ndarray = known - self.mean
+            scaled /= self.sd
         return scaled
 
     def arithmetic(self, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -34,12 +35,16 @@ class CategoryTreatment(Treatment):
     @classmethod
     def fit(cls, series: pl.Series, column: Column, standardise: bool, missing: str, max_categories: int) -> Self:
         """The most frequent categories, at most `max_categories` of them."""
-        read = values.words(series)
-        counts: dict[str, int] = dict(read.drop_nulls().rename("word").value_counts(name="n").rows())
+        cells = series.rename("cell").value_counts(name="n")
+        words = values.words(cells["cell"])
+        counts: Counter[str] = Counter()
+        for word, n in zip(words, cells["n"]):
+            if word is not None:
+                counts[word] += n
         by_count = sorted(counts, key=lambda word: (-counts[word], values.natural_key(word)))
         kept = tuple(sorted(by_count[:max_categories], key=values.natural_key))
         fill = by_count[0] if by_count else ""
-        return cls(column.name, bool(read.null_count()), kept, fill, len(counts) - len(kept))
+        return cls(column.name, bool(words.null_count()), kept, fill, len(counts) - len(kept))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -60,11 +65,10 @@ class CategoryTreatment(Treatment):
         return _("words")
 
     def _write_parts(self, read: pl.Series, out: np.ndarray) -> None:
-        filled = read.fill_null(self.fill)
-        places = np.arange(len(self.categories))
-        codes = filled.replace_strict(self.categories, places, default=len(places), return_dtype=pl.Int64)
+        known = read.fill_null(self.fill).cast(pl.Enum(self.categories), strict=False)
+        places = known.to_physical().cast(pl.Int64).fill_null(len(self.categories))
         out[:] = 0
-        out[np.arange(len(out)), codes.to_numpy()] = 1
+        out[np.arange(len(out)), places.to_numpy()] = 1
 
     def _notes_on(self, read: pl.Series) -> list[Note]:
         unknown = ~read.is_in(self.categories) & read.is_not_null()

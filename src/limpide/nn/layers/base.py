@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -114,6 +115,18 @@ class Layer(ABC):
     def to_dict(self) -> dict[str, Any]:
         """JSON: the type, then the fields."""
         return {"type": self.keyword, **asdict(self)}
+
+
+def items_of(layers: Sequence[Layer]) -> list[str]:
+    """The items of a network's text that give these layers; an activation stands in the item of the layer before it."""
+    items: list[str] = []
+    for i, layer in enumerate(layers):
+        carries = i > 0 and layers[i - 1].keyword in ("dense", "conv", "batchnorm", "residual")
+        if layer.keyword == "activation" and carries:
+            items[-1] += f" {layer.to_words()}"
+        else:
+            items.append(layer.to_words())
+    return items
 
 
 def check_image(in_shape: Shape, where: str) -> None:

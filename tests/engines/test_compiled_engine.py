@@ -1,0 +1,246 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from limpide.engines.base import choose_engine, get_engine
+from limpide.errors import MissingPackage, ShapeError, Unsupported
+from limpide.nn.losses import LOSSES
+from limpide.nn.network import Network
+from limpide.nn.optimizers import make_optimizer
+from limpide.seeds import stream
+from limpide.testing import TOLERANCES, EngineConformance, assert_close, assert_same_bits
+
+EVERYTHING = "9, dropout 0.2, 32 no bias, batchnorm relu, 16 gelu, dropout 0.5, 8 tanh, 3"
+LACKS = frozenset({"conv", "maxpool", "avgpool", "globalavgpool", "residual"})
+
+
+class TestCompiled(EngineConformance):
+    engine = "compiled"
+    lacks = LACKS
+
+
+def noise(path):
+    return stream(7, "noise", path)
+
+
+def rows(network, n, precision="float32"):
+    rng = stream(3, "rows")
+    return rng.normal(size=(n, *network.input_shape)).astype(precision), rng.integers(0, 3, n)
+
+
+def start(engine, network, precision="float32", seed=0, optimizer="adam"):
+    weights = network.initialize(stream(seed, "weights"))
+    rule = make_optimizer(optimizer, rate=0.01)
+    return get_engine(engine).trainer(network, LOSSES["cross_entropy"], rule, weights, 60, precision)
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("text", [EVERYTHING, "9-40x3-3 silu", "9, prelu, 7 softplus, 3"])
+def test_thirty_updates_agree_with_the_numpy_engine(text, precision):
+    network = Network.parse(text)
+    x, y = rows(network, 300, precision)
+    trainers = [start(name, network, precision) for name in ("numpy", "compiled")]
+    order = stream(1, "order").permutation(300)
+    expected, losses = (trainer.run(x, y, order, 10, noise) for trainer in trainers)
+    assert len(losses) == 30
+    assert_close(losses, expected, "training", precision)
+    for name, array in trainers[0].weights().items():
+        assert_close(trainers[1].weights()[name], array, "training", precision, name)
+
+
+@pytest.mark.parametrize(("first", "second"), [("numpy", "compiled"), ("compiled", "numpy")])
+def test_a_checkpoint_moves_between_engines(first, second):
+    network = Network.parse(EVERYTHING)
+    x, y = rows(network, 60, "float64")
+    order = np.arange(60)
+    stayed, moved = start(first, network, "float64"), start(second, network, "float64", seed=5)
+    stayed.run(x, y, order, 10, noise)
+    moved.load_state(stayed.state())
+    assert_same_bits(moved.state(), stayed.state())
+    assert_close(moved.run(x, y, order, 10, noise), stayed.run(x, y, order, 10, noise), "training")
+    for name, array in stayed.state().items():
+        assert_close(moved.state()[name], array, "training", what=name)
+
+
+@pytest.mark.parametrize("text", [EVERYTHING, "9-64-32-3 relu"])
+def test_trainers_side_by_side_are_each_what_they_are_alone(text):
+    network = Network.parse(text)
+    x, y = rows(network, 2000)
+
+    def train(seed):
+        trainer = start("compiled", network, seed=seed)
+        for epoch in range(5):
+            trainer.run(x, y, stream(seed, "order", epoch).permutation(2000), 32, noise)
+        return trainer.state()
+
+    alone = [train(seed) for seed in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        for state, expected in zip(pool.map(train, range(4)), alone, strict=True):
+            assert_same_bits(state, expected)
+
+
+@pytest.mark.parametrize("numbers", [1, 500, 10**9])
+def test_noise_drawn_in_pieces_is_noise_drawn_at_once(numbers, monkeypatch):
+    from limpide.engines import compiled_engine
+
+    network = Network.parse(EVERYTHING)
+    x, y = rows(network, 100)
+    expected = start("compiled", network)
+    losses = expected.run(x, y, np.arange(100), 12, noise)
+    monkeypatch.setattr(compiled_engine, "NOISE_NUMBERS", numbers)
+    trainer = start("compiled", network)
+    np.testing.assert_array_equal(trainer.run(x, y, np.arange(100), 12, noise), losses)
+    assert_same_bits(trainer.state(), expected.state())
+
+
+@pytest.mark.parametrize("limit", [1, 3000, 10**9])
+def test_a_product_cut_in_pieces_is_the_whole_product(limit, rng):
+    from limpide.engines import compiled_kernel
+    from limpide.engines.compiled_blas import GEMM, product
+
+    @compiled_kernel.njit
+    def multiply(gemm, m, n, k, a, a_turned, b, b_turned, c):
+        product(gemm, m, n, k, a, 0, a_turned, b, 0, b_turned, c, 0)
+
+    a, b = rng.normal(size=(20, 50)), rng.normal(size=(50, 30))
+    for a_turned, b_turned in ((False, False), (True, False), (False, True)):
+        given_a, given_b = (np.ascontiguousarray(m.T if t else m) for m, t in ((a, a_turned), (b, b_turned)))
+        c = np.full(600, np.nan)
+        gemm = (GEMM[c.dtype], limit)
+        multiply(gemm, 20, 30, 50, given_a.ravel(), a_turned, given_b.ravel(), b_turned, c)
+        np.testing.assert_allclose(c.reshape(20, 30), a @ b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_the_exponential_is_right_to_the_last_digit(real):
+    from limpide.engines import compiled_kernel
+    from limpide.engines.compiled_loops import exp_parts
+
+    @compiled_kernel.njit
+    def exponential(x):
+        s, p = exp_parts(x)
+        return s + s * p, s * p + (s - type(x)(1))
+
+    for x in [*-np.geomspace(1e-12, 80, 500), 0.0]:
+        value, less_one = exponential(real(x))
+        assert abs(value / np.exp(np.longdouble(real(x))) - 1) < 2 * np.finfo(real).eps
+        assert less_one == pytest.approx(float(np.expm1(np.longdouble(real(x)))), rel=2 * float(np.finfo(real).eps))
+    assert exponential(real(-1e5))[0] == exponential(real(-np.inf))[0] == 0
+    assert np.isnan(exponential(real(np.nan))[0])
+
+
+def test_what_it_lacks_is_named_with_the_engine_to_take():
+    network = Network.parse("1x6x6, conv 4 3x3, flatten, 3")
+    with pytest.raises(Unsupported) as caught:
+        start("compiled", network)
+    assert str(caught.value) == (
+        "layer 0.conv: expected a layer that the engine compiled has (dense, activation, dropout, batchnorm, flatten), "
+        "got conv; take the engine numpy or torch"
+    )
+
+
+def test_rows_that_do_not_exist_and_shapes_that_do_not_fit_are_refused():
+    network = Network.parse("9, 4 relu, 3")
+    x, y = rows(network, 10)
+    trainer = start("compiled", network)
+    for order in ([0, 10], [-1, 2]):
+        with pytest.raises(IndexError, match="numbers from 0 to 9"):
+            trainer.run(x, y, np.array(order), 2, noise)
+    with pytest.raises(IndexError, match="numbers from 0 to 2"):
+        trainer.run(x, y + 1, np.arange(10), 2, noise)
+    with pytest.raises(ShapeError, match="input: expected 9, got 8"):
+        trainer.evaluate(x[:, :8])
+    regression = get_engine("compiled").trainer(
+        network, LOSSES["mse"], make_optimizer("sgd"), network.initialize(stream(0, "weights"))
+    )
+    with pytest.raises(ShapeError, match="target: expected 3, got 2"):
+        regression.run(x, x[:, :2], np.arange(10), 2, noise)
+
+
+def test_no_rows_give_no_outputs_and_no_losses():
+    network = Network.parse(EVERYTHING)
+    trainer = start("compiled", network)
+    x, y = rows(network, 0)
+    assert trainer.evaluate(x).shape == (0, 3)
+    assert len(trainer.run(x, y, np.zeros(0, int), 4, noise)) == 0
+
+
+def test_a_folder_that_cannot_be_written_costs_the_memory_of_the_compilation_only(tmp_path, monkeypatch):
+    import numba
+    from numba.core.caching import CacheImpl
+
+    from limpide.engines import compiled_kernel
+
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file" / "cache"))
+    given = [kind for kind in CacheImpl._locator_classes if "UserProvided" in kind.__name__]
+    monkeypatch.setattr(CacheImpl, "_locator_classes", given)
+
+    def double(x):
+        return 2 * x
+
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(double)
+    assert compiled_kernel._on_disk(double)(21) == 42
+
+
+def test_a_disk_that_is_full_does_not_stop_the_training(monkeypatch):
+    from limpide.engines import compiled_kernel
+
+    network = Network.parse("9, 4 relu, 3")
+    x, y = rows(network, 10)
+    expected = start("compiled", network).run(x, y, np.arange(10), 5, noise)
+    compiled, calls = compiled_kernel.run, []
+
+    def full_at_first(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("no space left on device")
+        return compiled(*arguments)
+
+    monkeypatch.setattr(compiled_kernel, "run", full_at_first)
+    np.testing.assert_array_equal(start("compiled", network).run(x, y, np.arange(10), 5, noise), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "n_updates", "is_on_disk", "expected"),
+    [
+        ("3-64-32-1 relu", 1_000, True, "numpy"),
+        ("3-64-32-1 relu", 100_000, True, "compiled"),
+        ("3-64-32-1 relu", 100_000, False, "numpy"),
+        ("3-64-32-1 relu", 1_000_000, False, "compiled"),
+        ("1x6x6, conv 2 3x3, flatten, 3", 1_000_000, True, "numpy"),
+    ],
+)
+def test_a_job_is_compiled_where_that_is_repaid(text, n_updates, is_on_disk, expected, monkeypatch):
+    monkeypatch.setattr("limpide.engines.base._is_compiled", lambda: is_on_disk)
+    name, why = choose_engine("auto", Network.parse(text), n_updates)
+    assert name == expected
+    assert why
+
+
+def test_without_numba_the_choice_is_numpy_and_says_so(monkeypatch):
+    def missing(name):
+        raise MissingPackage("numba is not installed")
+
+    monkeypatch.setattr("limpide.engines.base.get_engine", missing)
+    name, why = choose_engine("auto", Network.parse("3-64-32-1 relu"), 10**7)
+    assert name == "numpy"
+    assert why == "the compiled engine would be faster, but: numba is not installed"
+
+
+def test_code_on_disk_is_told_without_loading_numba(tmp_path, monkeypatch):
+    import os
+
+    from limpide.engines import base
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert not base._is_compiled()
+    kept = tmp_path / "engines_1" / "compiled_kernel.run-1.py311.nbi"
+    kept.parent.mkdir()
+    kept.write_bytes(b"")
+    os.utime(kept, (4e9, 4e9))
+    assert base._is_compiled()
+    os.utime(kept, (1, 1))
+    assert not base._is_compiled()
