@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -114,8 +115,11 @@ def prepare(source: Any, **options: Any) -> Job:
     task = _settle_task(choices, dataset)
     settle_split(choices, task)
     parts = _split(choices.recipe, dataset)
-    notes = [*dataset.notes, *parts.notes, *_few(parts), *_guarded(choices.recipe, dataset, parts, task)]
-    preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
+    with ThreadPoolExecutor(1) as beside:
+        # the guard needs the split alone: on a million rows it costs nothing beside the fitting
+        guarded = beside.submit(_guarded, choices.recipe, dataset, parts, task)
+        preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
+    notes = [*dataset.notes, *parts.notes, *_few(parts), *guarded.result()]
     rows = _rows(dataset, parts, preparation, target)
     network = settle_network(choices, preparation.input_shape, target.n_outputs, len(parts.train), task)
     settle_training(choices, network, task, len(parts.train))

@@ -88,7 +88,7 @@ class Trainer(Protocol):
         """One epoch: an update for each batch of `order`, in that order.
 
         x, y     prepared inputs (n, *input_shape) and encoded targets
-        order    row numbers, each visited once
+        order    row numbers, in the order of their visits; a row may come several times
         Returns  the loss of each batch, measured before its update. A loss that is not finite ends the epoch there:
                  it is then the last one returned, and its update was not made
         """

@@ -47,10 +47,10 @@ def learn(
     """
     batch_size, patience = recipe.training.batch_size, recipe.training.patience
     assert batch_size is not None and patience is not None
-    visits, course, best = Visits(train.weight), Course(), inf
+    visits, start = Visits(train.weight), seeds.stream(recipe.seed, "visits").random()
+    course, best = Course(), inf
     for epoch in range(1, epochs + 1):
-        rng = seeds.stream(recipe.seed, "order", done + epoch)
-        order = rng.permutation(visits.rows(rng))
+        order = seeds.stream(recipe.seed, "order", done + epoch).permutation(visits.rows(done + epoch, start))
         losses = trainer.run(train.x, train.y, order, batch_size, _noise(recipe.seed, done + epoch))
         held_loss = 0.0 if held is None or not isfinite(losses[-1]) else _mean_loss(trainer, loss, held)
         if not (isfinite(losses[-1]) and isfinite(held_loss)):
