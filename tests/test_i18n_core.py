@@ -103,3 +103,10 @@ def test_a_written_count_is_read_back(n):
 @pytest.mark.parametrize(("value", "text"), [(float("nan"), "nan"), (float("inf"), "inf"), (0.0, "0"), (-2.5, "-2.5")])
 def test_special_numbers_are_shown_too(value, text):
     assert format_number(value) == text
+
+
+def test_a_negative_number_that_rounds_to_zero_has_no_sign():
+    from limpide.i18n import format_decimal
+
+    assert format_decimal(-0.0004) == "0.000"
+    assert format_decimal(-0.0006) == "-0.001"

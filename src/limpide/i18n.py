@@ -80,7 +80,7 @@ def format_decimal(value: float, decimals: int = 3) -> str:
     >>> format_decimal(0.95)
     '0.950'
     """
-    return _in_language(f"{value:,.{decimals}f}")
+    return _in_language(f"{value:z,.{decimals}f}")
 
 
 def format_count(n: int) -> str:
