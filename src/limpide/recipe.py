@@ -120,7 +120,7 @@ class Recipe(_Section):
 
     limpide: Literal[1] = FORMAT
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description=N_("root of every random number"))
-    engine: str = Field(default="auto", description=N_("what computes: auto or numpy"))
+    engine: str = Field(default="auto", description=N_("what computes: auto, numpy, compiled or torch"))
     precision: Literal["float32", "float64"] = Field(default="float32", description=N_("the type of every number"))
     data: DataSection
     split: SplitSection = SplitSection()
