@@ -6,7 +6,9 @@ python3 dev.py limpide ...        the command line of limpide, as if it were ins
 python3 dev.py test ...           the whole test suite; what follows goes to pytest
 python3 dev.py check              format, lint, types, floors, dependencies, tests
 python3 dev.py bench [name ...]   measured ratios: limpide beside PyTorch, scikit-learn and polars
+python3 dev.py fuzz [reader ...]  an hour of damaged files through every reader; --minutes N for less
 python3 dev.py translate          gather the texts to translate, compile the translations, list what is missing
+python3 dev.py docs               build the guide in both languages into docs/_build; a warning fails it
 python3 dev.py pin                work out constraints.txt anew from pyproject.toml
 
 The first two install the library alone. The others add the tools and torch, which serves as an outside oracle in the
@@ -263,6 +265,12 @@ def bench(arguments: list[str]) -> int:
     return run([PYTHON, "-m", "benchmarks", *arguments], cwd=ROOT)
 
 
+def fuzz(arguments: list[str]) -> int:
+    """Damaged files through the readers named, or all; 1 when one crashed."""
+    prepare(ALL | {"fuzz"})
+    return run([PYTHON, "-m", "benchmarks.fuzz", *arguments], cwd=ROOT)
+
+
 def translate(arguments: list[str]) -> int:
     """Sources and templates -> limpide.po -> limpide.mo, then what French lacks; exit code 1 if it lacks anything.
 
@@ -299,6 +307,19 @@ def is_changed(kept: Path, made: Path) -> bool:
     return not kept.exists() or kept.read_bytes() != made.read_bytes()
 
 
+def docs(arguments: list[str]) -> int:
+    """The guide as web pages, in English and in French; what follows goes to sphinx-build."""
+    prepare(TOOLS)
+    built = ROOT / "docs" / "_build"
+    codes = []
+    for tree in ("en", "fr"):
+        words: list[str | Path] = ["-W", "--keep-going", "--quiet", "-D", f"language={tree}", "-c", ROOT / "docs"]
+        kept: list[str | Path] = ["-d", built / f".{tree}"]
+        codes.append(run([PYTHON, "-m", "sphinx", *words, *kept, *arguments, ROOT / "docs" / tree, built / tree]))
+        print(f"{built / tree / 'index.html'}" if codes[-1] == 0 else f"docs/{tree}: FAILED", flush=True)
+    return int(any(codes))
+
+
 def pin(arguments: list[str]) -> int:
     """constraints.txt: one resolution for every system and every Python from the floor up.
 
@@ -309,7 +330,7 @@ def pin(arguments: list[str]) -> int:
     prepare(TOOLS)
     if run([PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"]):
         raise Failure("pin: expected pip to install uv, got the error above; check the network connection")
-    resolve = ["-m", "uv", "pip", "compile", "pyproject.toml", "--extra", "dev", "--extra", "torch", "--universal"]
+    resolve = ["-m", "uv", "pip", "compile", "pyproject.toml", "--all-extras", "--universal"]
     settings = ["--python-version", "{}.{}".format(*PYTHON_FLOOR), "--no-annotate", "--no-emit-index-url", "--quiet"]
     said = {"UV_CUSTOM_COMPILE_COMMAND": "python3 dev.py pin"}
     code = run([PYTHON, *resolve, *settings, "--output-file", CONSTRAINTS, *arguments], cwd=ROOT, **said)
@@ -325,7 +346,9 @@ COMMANDS = {
     "test": test,
     "check": check,
     "bench": bench,
+    "fuzz": fuzz,
     "translate": translate,
+    "docs": docs,
     "pin": pin,
 }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from limpide.checkpoint import read_arrays, write_arrays, write_bytes
+from limpide.checkpoint import read_arrays, read_json, read_json_lines, write_arrays, write_bytes, write_folder
 from limpide.errors import RunError
 
 
@@ -48,3 +48,54 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_bytes(place, b"new")
     assert place.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_file_of_another_kind_of_json_is_told_from_a_damaged_one(tmp_path):
+    place = tmp_path / "facts.json"
+    place.write_text("[1, 2]")
+    with pytest.raises(RunError, match=r"expected a file written by limpide, got a file of another program"):
+        read_json(place, 1)
+    place.write_text('{"format": true')
+    with pytest.raises(RunError, match=r"facts\.json, line 1: expected whole JSON"):
+        read_json(place, 1)
+    place.write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(RunError, match=r"facts\.json, line 2: expected whole JSON, got Expecting value"):
+        read_json_lines(place)
+
+
+def test_a_folder_is_written_whole_where_there_is_an_empty_one_or_none(tmp_path):
+    (tmp_path / "empty").mkdir()
+    rights = (tmp_path / "empty").stat().st_mode
+    for name in ("empty", "new/deep"):
+        made = write_folder(tmp_path / name, lambda folder: write_bytes(folder / "a", b"1"))
+        assert [place.name for place in made.iterdir()] == ["a"]
+        # the rights of any other folder, not those of a private one
+        assert made.stat().st_mode == rights
+    with pytest.raises(RunError, match="expected a new or empty folder, got one that is in use"):
+        write_folder(tmp_path / "empty", lambda folder: None)
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["empty", "new"]
+
+
+@pytest.mark.parametrize("name", ["file/run", "file/deep/run", "x" * 300])
+def test_a_place_that_can_hold_no_folder_is_refused(name, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="expected a folder that can be written, got "):
+        write_folder(tmp_path / name, lambda folder: None)
+    assert [place.name for place in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_left_alone(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="expected a new or empty folder, got one that is in use"):
+        write_folder(tmp_path / "file", lambda folder: None)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_whose_writing_fails_is_not_there(tmp_path):
+    def fail(folder):
+        write_bytes(folder / "a", b"1")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(RunError, match="No space left on device"):
+        write_folder(tmp_path / "run", fail)
+    assert list(tmp_path.iterdir()) == []

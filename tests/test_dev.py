@@ -70,7 +70,7 @@ def test_every_command_is_described(dev, capsys):
 def test_an_unknown_command_is_answered_with_the_known_ones(dev, capsys):
     assert dev.main(["tset"]) == 2
     assert capsys.readouterr().err == (
-        "dev.py: expected one of try, limpide, test, check, bench, translate, pin, got tset; "
+        "dev.py: expected one of try, limpide, test, check, bench, fuzz, translate, docs, pin, got tset; "
         "python3 dev.py lists what each does\n"
     )
 

@@ -102,5 +102,12 @@ def test_every_option_leads_to_a_key():
 
 
 def test_a_later_format_is_refused():
-    with pytest.raises(RecipeError, match="limpide: expected one of 1, got 2"):
+    with pytest.raises(RecipeError, match="limpide: expected format 1 or older, got 2; install a newer limpide"):
         Recipe.from_dict({"limpide": 2, "data": {"source": "iris"}})
+
+
+@pytest.mark.parametrize("ends", [[1.0, -1.0], [0.0], [0.0, 0.5, 1.0], [2.0, 2.0]])
+def test_a_range_of_pixels_goes_from_low_to_high(ends):
+    with pytest.raises(RecipeError, match=r"preparation.pixel_range: expected a low number, then a high one"):
+        Recipe.from_options("mnist", pixel_range=ends).check()
+    Recipe.from_options("mnist", pixel_range=[-1.0, 1.0]).check()

@@ -207,7 +207,7 @@ def test_a_damaged_run_says_so(tmp_path):
     metrics = tmp_path / "run" / "metrics.json"
     held = metrics.read_text()
     metrics.write_text(held[: len(held) // 2])
-    with pytest.raises(RunError, match="a whole run folder"):
+    with pytest.raises(RunError, match="expected whole JSON"):
         lp.load(tmp_path / "run")
     newer = {**json.loads(held), "format": 99}
     metrics.write_text(json.dumps(newer))

@@ -29,7 +29,19 @@ BLANK = re.compile(r"\{[^{}]*\}")
 
 # Texts that are the same in both languages. A line here that is no longer needed fails.
 ALIKE = {
-    *("CSV", "Excel", "F1", "F1 (macro)", "Parquet", "ROC-AUC", "R²"),
+    *("CSV", "Excel", "F1", "F1 (macro)", "JSON", "Parquet", "PyTorch", "ROC-AUC", "R²"),
+    *("Code", "Note", "Quiz", "budget", "distance", "export", "gradient", "gradients", "minutes", "note", "null"),
+    *(
+        "place",
+        "variable",
+        "x",
+        "y",
+        "{amount} points",
+        "{n} classes",
+        "{gap} ± {half}",
+        "{metric}, points",
+        "{value} ({seconds} s)",
+    ),
     *(
         "activation",
         "classes",

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from limpide.errors import LimpideError as LimpideError
     from limpide.estimators.classifier import NetworkClassifier as NetworkClassifier
     from limpide.estimators.regressor import NetworkRegressor as NetworkRegressor
+    from limpide.experiment.comparing import compare as compare
+    from limpide.experiment.comparison import Comparison as Comparison
     from limpide.i18n import set_language as set_language
+    from limpide.many import Outcome as Outcome
+    from limpide.many import train_many as train_many
     from limpide.nn.network import Network as Network
     from limpide.recipe import Recipe as Recipe
     from limpide.runs import Run as Run
@@ -29,33 +33,41 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "limpide.experiment.comparison",
     "Dataset": "limpide.data.dataset",
     "LimpideError": "limpide.errors",
     "Network": "limpide.nn.network",
     "NetworkClassifier": "limpide.estimators.classifier",
     "NetworkRegressor": "limpide.estimators.regressor",
+    "Outcome": "limpide.many",
     "Recipe": "limpide.recipe",
     "Run": "limpide.runs",
+    "compare": "limpide.experiment.comparing",
     "fit": "limpide.training",
     "load": "limpide.runs",
     "open_source": "limpide.data.sources",
     "set_language": "limpide.i18n",
     "train": "limpide.training",
+    "train_many": "limpide.many",
 }
 
 __all__ = [
+    "Comparison",
     "Dataset",
     "LimpideError",
     "Network",
     "NetworkClassifier",
     "NetworkRegressor",
+    "Outcome",
     "Recipe",
     "Run",
+    "compare",
     "fit",
     "load",
     "open_source",
     "set_language",
     "train",
+    "train_many",
 ]
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from limpide import i18n
+from limpide.distributed import place
 from limpide.i18n import _
 
 NEAREST = str.maketrans("·×–—’«»→✗█▁▂▃▄▅▆▇", '*x--\'"">x#.:-=+*%') | {ord("œ"): "oe"}
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(words)
     except KeyboardInterrupt:
-        print("\n" + _("interrupted: nothing was written"), file=sys.stderr)
+        if place().is_first:
+            print("\n" + _("interrupted: nothing was written"), file=sys.stderr)
         return 130
 
 

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from limpide.errors import RunError, problem
-from limpide.i18n import _
+from limpide.i18n import N_, _
 
 _KEY = "limpide"
+
+DAMAGED = N_("take a copy that is not damaged")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -52,27 +54,81 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[st
     write_bytes(path, save(plain, metadata={_KEY: text}))
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_arrays(
+    path: Path, newest: int | None = None, sha256: str | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the facts of `write_arrays`.
 
-    Raises  RunError: no such file, a damaged one, or one that another program wrote
+    newest  the newest format understood, where the facts name theirs
+    sha256  of the file as it was written, where that is known
+    Raises  RunError: no such file, a damaged one, one that another program wrote, or a newer limpide
     """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise RunError(problem(str(path), _("a file of arrays"), _("no file")))
+        raise RunError(problem(str(path), _("a file of arrays"), _("no file"), _(DAMAGED)))
     try:
         with safe_open(str(path), framework="numpy") as file:
             text = (file.metadata() or {}).get(_KEY)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
-        raise RunError(
-            problem(str(path), _("a whole safetensors file"), str(error), _("take a copy that is not damaged"))
-        ) from None
+        raise RunError(problem(str(path), _("a whole safetensors file"), str(error), _(DAMAGED))) from None
     if text is None:
         raise RunError(problem(str(path), _("a file written by limpide"), _("a file of another program")))
-    facts: dict[str, Any] = json.loads(text)
+    facts = _parsed(path, text)
+    if newest is not None:
+        _check_format(path, facts, newest)
+    if sha256 is not None and file_sha256(path) != sha256:
+        expected, got = _("the file as it was written"), _("one that has changed since")
+        raise RunError(problem(str(path), expected, got, _(DAMAGED)))
     return arrays, facts
+
+
+def read_json(path: Path, newest: int) -> dict[str, Any]:
+    """The facts of a JSON file, which name their format.
+
+    Raises  RunError: no such file, a damaged one, one that another program wrote, or a newer limpide
+    """
+    facts = _parsed(path, _text(path))
+    _check_format(path, facts, newest)
+    return facts
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The facts of a file with JSON on each line.
+
+    Raises  RunError: no such file, or a damaged one
+    """
+    return [_parsed(path, line, i + 1) for i, line in enumerate(_text(path).splitlines())]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise RunError(problem(str(path), _("a file of a run"), _("no file"), _(DAMAGED))) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(problem(str(path), _("a text in UTF-8"), str(error), _(DAMAGED))) from None
+
+
+def _parsed(path: Path, text: str, line: int = 0) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = _("{name}, line {line}").format(name=path, line=line or error.lineno)
+        raise RunError(problem(place, _("whole JSON"), error.msg, _(DAMAGED))) from None
+    if not isinstance(facts, dict):
+        raise RunError(problem(str(path), _("a file written by limpide"), _("a file of another program")))
+    return facts
+
+
+def _check_format(path: Path, facts: Mapping[str, Any], newest: int) -> None:
+    found = facts.get("format")
+    if not isinstance(found, int):
+        raise RunError(problem(str(path), _("a file written by limpide"), _("a file of another program")))
+    if found > newest:
+        expected = _("format {version} or older").format(version=newest)
+        raise RunError(problem(str(path), expected, str(found), _("install a newer limpide")))
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> Path:

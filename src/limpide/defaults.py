@@ -19,7 +19,11 @@ from limpide.nn.optimizers import OPTIMIZERS
 from limpide.recipe import Recipe
 
 TEST_SHARE = 0.2
-VALIDATION_SHARE = 0.15
+VALIDATION_SHARE = 0.1
+FEW_ROWS = 1_000
+VALIDATION_SHARE_OF_FEW = 0.15
+"""Of fewer rows, or when to stop is a matter of luck; of more, a tenth tells it and leaves the rest to learn from."""
+
 MOST_UPDATES = 30_000
 """Updates after which a default training has had its chance; early stopping nearly always comes first."""
 
@@ -56,8 +60,11 @@ class Choices:
         self.made.append(Inference(key, shown, why))
 
 
-def settle_split(choices: Choices, task: str) -> None:
-    """How rows are dealt out."""
+def settle_split(choices: Choices, task: str, n_rows: int | None = None) -> None:
+    """How rows are dealt out.
+
+    n_rows  None for data that are too many to be counted first
+    """
     if task == "regression":
         method, why = "random", _("rows are taken to be independent of one another; name a column if they are not")
     else:
@@ -65,10 +72,15 @@ def settle_split(choices: Choices, task: str) -> None:
     choices.settle("split.method", method, why)
     choices.settle("split.test", TEST_SHARE, _("the usual share for a final exam taken once"))
     test = choices.recipe.split.test or 0.0
+    if n_rows is not None and n_rows < FEW_ROWS:
+        share, why = VALIDATION_SHARE_OF_FEW, _("of few rows, enough to see when to stop")
+    else:
+        share, why = VALIDATION_SHARE, _("enough rows to see when to stop; the others are to learn from")
     if choices.suggested.get("split.method") == "ordered" and choices.recipe.split.method == "ordered":
-        share = VALIDATION_SHARE * (1 - test)
-        choices.settle("split.validation", round(share, 4), _("taken from the rows that are not the test set"))
-    choices.settle("split.validation", VALIDATION_SHARE, _("enough rows to see when to stop"))
+        choices.settle(
+            "split.validation", round(share * (1 - test), 4), _("taken from the rows that are not the test set")
+        )
+    choices.settle("split.validation", share, why)
 
 
 def settle_network(choices: Choices, input_shape: Shape, n_outputs: int, n_train: int, task: str) -> Network:
@@ -86,9 +98,9 @@ def settle_network(choices: Choices, input_shape: Shape, n_outputs: int, n_train
 def _layers(input_shape: Shape, n_outputs: int, n_train: int, task: str) -> tuple[str, str]:
     if len(input_shape) == 1:
         if task == "regression":
-            return "64 relu, 32 relu", _("two hidden layers learn most tables; more seldom help")
-        return "64 relu, dropout 0.2, 32 relu, dropout 0.2", _(
-            "two hidden layers learn most tables; dropout, because classes are easily learned by heart"
+            return "64 silu, 32 silu", _("two hidden layers learn most tables; silu bends gently, as most relations do")
+        return "64 silu, dropout 0.2, 32 silu, dropout 0.2", _(
+            "two hidden layers learn most tables, silu bends gently; dropout, as classes are easily learned by heart"
         )
     shape = show_shape(input_shape)
     block = "conv {channels} 3x3 pad 1, batchnorm relu, maxpool 2"

@@ -10,7 +10,8 @@
     │   └── RunError              a run folder
     ├── Unsupported               an engine was asked for what it does not have; exit code 2
     ├── MissingPackage            an optional package is not installed; exit code 2
-    └── Diverged                  NaN or Inf during training: which layer, tensor, step
+    ├── Diverged                  NaN or Inf during training: which layer, tensor, step
+    └── ProcessLost               a training shared by several processes has lost one
 
 A class exists only where a caller would act differently on it. Every message says where, what was expected, what came
 and what to do; an error may carry several problems, so that a user mends a file once.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from limpide.i18n import _
 
@@ -65,6 +67,16 @@ class LimpideError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(self.problems)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # between processes: some are made of other words than their problems
+        return _again, (type(self), self.problems, self.__dict__)
+
+
+def _again(cls: type[LimpideError], problems: tuple[str, ...], held: dict[str, Any]) -> LimpideError:
+    error = cls.__new__(cls, *problems)
+    error.__dict__.update(held)
+    return error
 
 
 class InputError(LimpideError, ValueError):
@@ -120,3 +132,7 @@ class MissingPackage(LimpideError):
 
 class Diverged(LimpideError):
     """NaN or Inf during training."""
+
+
+class ProcessLost(LimpideError):
+    """A training shared by several processes has lost one."""

@@ -18,14 +18,13 @@ from limpide.arrays import first_bad, show_shape
 from limpide.catalogue import Catalogue
 from limpide.errors import DataError, ShapeError, UnknownName, problem
 from limpide.i18n import N_, _, format_decimal, format_number
+from limpide.markup import table
 from limpide.stats import Resamples, Statistic, resample, wilson
 
 MAIN_METRIC = {"regression": "r2", "binary": "accuracy", "multiclass": "accuracy"}
 """What a task is judged by."""
 
-CALIBRATION_BINS = 10
-HISTOGRAM_BINS = 20
-ROC_POINTS = 101
+CALIBRATION_BINS, HISTOGRAM_BINS, ROC_POINTS = 10, 20, 101
 LARGEST = 1e150
 """Above it a square is no longer a number."""
 
@@ -148,6 +147,9 @@ class Evaluation:
         """What `to_dict` wrote."""
         metrics = {name: Metric(**metric) for name, metric in saved["metrics"].items()}
         return cls(**{**saved, "metrics": metrics, "labels": tuple(saved["labels"])})
+
+    def _repr_html_(self) -> str:
+        return table((_("metric"), _("value")), [(_(METRICS[n].label), str(m)) for n, m in self.metrics.items()], (1,))
 
 
 def format_metric(name: str, value: float | None) -> str:

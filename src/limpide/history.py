@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from limpide.i18n import _, ngettext
+from limpide.i18n import _, format_count, format_number, ngettext
+from limpide.markup import table
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,27 @@ class Epoch:
     def to_dict(self) -> dict[str, Any]:
         """JSON."""
         return asdict(self)
+
+
+def epochs_table(history: Sequence[Epoch], best_epoch: int, planned: int) -> str:
+    """The epochs as a table for a notebook, the one whose weights are kept starred."""
+    metrics = list(history[-1].validation) if history else []
+    headers = (
+        _("epoch"),
+        _("loss"),
+        _("validation loss"),
+        *(_("validation {metric}").format(metric=name) for name in metrics),
+        _("rate"),
+        _("seconds"),
+    )
+    rows = []
+    for epoch in history:
+        values = [epoch.train_loss, epoch.validation_loss, *(epoch.validation.get(name) for name in metrics)]
+        shown = ["–" if value is None else format_number(value) for value in (*values, epoch.rate, epoch.seconds)]
+        rows.append((f"{epoch.epoch}{' ★' if epoch.epoch == best_epoch else ''}", *shown))
+    done = _("{done} of {planned} epochs; ★ the lowest validation loss")
+    caption = done.format(done=format_count(len(history)), planned=format_count(planned))
+    return table(headers, rows, right=range(len(headers)), caption=caption)
 
 
 Reason = Literal["patience", "epochs", "interrupted", "diverged", "stopped"]

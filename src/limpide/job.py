@@ -4,50 +4,54 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from threading import Thread
+from typing import Any
 
 import numpy as np
+import polars as pl
 
+from limpide import seeds
+from limpide.data.centring import judge
 from limpide.data.columns import Task, task_of
 from limpide.data.dataset import Dataset, Note
+from limpide.data.hashes import row_hashes
 from limpide.data.images import ImagePreparation
 from limpide.data.leaks import equal_rows, find_leaks, guard
 from limpide.data.preparation import TablePreparation, TargetPreparation
+from limpide.data.rows import PARTS as PARTS
+from limpide.data.rows import Part as Part
+from limpide.data.rows import Prepared, Streamed
+from limpide.data.rows import Rows as Rows
 from limpide.data.sources import open_source
-from limpide.data.splits import Split, split
+from limpide.data.splits import Split, split, split_by_hash
+from limpide.data.streams import TableStream
 from limpide.defaults import Choices, settle_network, settle_split, settle_training
-from limpide.engines.base import Choice, choose_engine
-from limpide.errors import RecipeError, UnknownName, problem
+from limpide.engines.base import Choice, choose_engine, get_engine
+from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.history import Inference
-from limpide.i18n import _, format_count, ngettext
+from limpide.i18n import _, format_count, format_decimal, ngettext
 from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
+from limpide.recipes import SHIPPED, shipped
+from limpide.streaming import open_stream, prepare_stream
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
 FEW_ROWS = 20
 """Below this many test rows a run is warned of."""
 
-
-class Rows(NamedTuple):
-    """One part of the data, ready for a network.
-
-    x      prepared inputs
-    y      encoded targets, what the loss takes
-    truth  targets in the user's unit, or class numbers: what the metrics take
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    truth: np.ndarray
+RARE = 0.25
+"""A class with less than this part of an even share of the rows is called rare: 12.5 % of two, 2.5 % of ten."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe made ready: nothing left to infer, the data read, split and prepared."""
+    """A recipe made ready: nothing left to infer, the data read, split and prepared.
+
+    dataset, split, parts  of data larger than memory, the rows that it is measured on; `streamed` has the rest
+    """
 
     recipe: Recipe
     dataset: Dataset
@@ -60,11 +64,25 @@ class Job:
     engine: Choice
     inferences: list[Inference]
     notes: list[Note]
+    streamed: Streamed | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many rows each part has."""
+        return self.streamed.sizes if self.streamed else {name: len(rows.x) for name, rows in self.parts.items()}
 
     @property
     def n_updates(self) -> int:
         """Updates of the whole training, if nothing stops it."""
-        return n_updates(self.recipe, len(self.parts["train"].x))
+        return n_updates(self.recipe, self.sizes["train"])
+
+    def measured(self, part: Part) -> Rows:
+        """The rows of a part that are measured, always the same: all of them, or as many as the recipe says."""
+        rows, most = self.parts[part], self.recipe.training.measured
+        if most is None or len(rows.x) <= most:
+            return rows
+        chosen = np.sort(seeds.stream(self.recipe.seed, "measured", part).choice(len(rows.x), most, replace=False))
+        return Rows(rows.x[chosen], rows.y[chosen], rows.truth[chosen])
 
 
 def recipe_of(source: Any, **options: Any) -> Recipe:
@@ -78,6 +96,8 @@ def recipe_of(source: Any, **options: Any) -> Recipe:
         text = os.fspath(source)
         if text.lower().endswith(".toml"):
             return Recipe.read(text).replace(**options)
+        if text in SHIPPED:
+            return shipped(text).replace(**options)
         # absolute, so that the run's recipe redoes it from any folder
         place = Path(text).expanduser()
         return Recipe.from_options(str(place.resolve()) if place.exists() else text, **options)
@@ -91,6 +111,9 @@ def open_recipe(recipe: Recipe, source: Any = None) -> Dataset:
     Raises  as `open_source`
     """
     given = recipe.data
+    if given.stream:
+        expected, got = _("data that fits in memory"), _("a recipe with stream = true")
+        raise RecipeError(problem("data.stream", expected, got, _("train it alone, or set stream to false")))
     reading: dict[str, Any] = dict(given.options)
     if recipe.preparation.image_size is not None:
         reading["size"] = tuple(recipe.preparation.image_size)
@@ -98,41 +121,92 @@ def open_recipe(recipe: Recipe, source: Any = None) -> Dataset:
     return open_source(opened, given.target, given.kinds, given.drop, options=reading)
 
 
-def prepare(source: Any, **options: Any) -> Job:
+def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
     """Everything before the first update: read, infer, split, prepare.
 
     source   a recipe, a `.toml` file, or anything `open_source` takes
+    dataset  the recipe's data, where `open_recipe` has opened it before
     options  flat names of a recipe's keys: `limpide.recipe.OPTIONS`
     Raises   RecipeError, DataError, UnknownName or ShapeError with all problems of the recipe or the file; LeakError
              with every leak that is not accepted
     """
     recipe = recipe_of(source, **options)
     recipe.check()
-    dataset = open_recipe(recipe, None if isinstance(source, (Recipe, str, os.PathLike)) else source)
-    assert dataset.target is not None
-    choices = Choices(recipe, dataset.suggested, dataset.name)
-    choices.settle("data.target", dataset.target.name, _("taken as the column to predict"))
-    task = _settle_task(choices, dataset)
-    settle_split(choices, task)
-    parts = _split(choices.recipe, dataset)
-    with ThreadPoolExecutor(1) as beside:
-        # the guard needs the split alone: on a million rows it costs nothing beside the fitting
-        guarded = beside.submit(_guarded, choices.recipe, dataset, parts, task)
-        preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
-    notes = [*dataset.notes, *parts.notes, *_few(parts), *guarded.result()]
-    rows = _rows(dataset, parts, preparation, target)
-    network = settle_network(choices, preparation.input_shape, target.n_outputs, len(parts.train), task)
-    settle_training(choices, network, task, len(parts.train))
+    if recipe.engine != "auto":
+        # loading PyTorch takes longer than reading many a file: the one beside the other
+        Thread(target=_load, args=(recipe.engine,)).start()
+    is_given = dataset is not None or not isinstance(source, (Recipe, str, os.PathLike))
+    stream = None if is_given and not recipe.data.stream else open_stream(recipe)
+    if stream is not None:
+        choices = Choices(recipe, {}, stream.name)
+        made = _prepare_streamed(choices, stream)
+    else:
+        dataset = dataset or open_recipe(recipe, source if is_given else None)
+        choices = Choices(recipe, dataset.suggested, dataset.name)
+        made = _prepare_loaded(choices, dataset)
+    n_train = made.streamed.sizes["train"] if made.streamed else len(made.split.train)
+    network = settle_network(choices, made.preparation.input_shape, made.target.n_outputs, n_train, made.task)
+    settle_training(choices, network, made.task, n_train)
     recipe = choices.recipe
     recipe.check()
     assert recipe.training.loss is not None
     loss = LOSSES[recipe.training.loss]
-    _check_loss(loss, network, task)
-    engine = choose_engine(recipe.engine, network, n_updates(recipe, len(parts.train)))
+    _check_loss(loss, network, made.task)
+    if recipe.training.shift and len(network.input_shape) != 3:
+        raise RecipeError(problem("training.shift", _("images"), _("a table"), _("leave it out")))
+    engine = choose_engine(recipe.engine, network, n_updates(recipe, n_train), recipe.precision)
     if recipe.engine == "auto":
         # the recipe of a run names its engine, so that it is redone with the same
         choices.record("engine", engine.name, engine.why)
-    return Job(choices.recipe, dataset, parts, preparation, target, rows, network, loss, engine, choices.made, notes)
+    return Job(
+        choices.recipe,
+        made.dataset,
+        made.split,
+        made.preparation,
+        made.target,
+        made.parts,
+        network,
+        loss,
+        engine,
+        choices.made,
+        [*made.notes, *_rare(made)],
+        made.streamed,
+    )
+
+
+def _prepare_loaded(choices: Choices, dataset: Dataset) -> Prepared:
+    """Data in memory, split and prepared."""
+    assert dataset.target is not None
+    choices.settle("data.target", dataset.target.name, _("taken as the column to predict"))
+    given = choices.recipe.data.options
+    if dataset.reading is not None and (found := {**given, **dataset.reading.options()}) != given:
+        choices.record("data.options", found, _("how the table was read"))
+    task = _settle_task(choices, dataset)
+    settle_split(choices, task, len(dataset))
+    parts = _split(choices.recipe, dataset)
+    if isinstance(dataset.inputs, np.ndarray) and choices.recipe.preparation.centre is None:
+        choices.settle("preparation.centre", *judge(dataset.inputs, parts.train))
+    with ThreadPoolExecutor(1) as beside:
+        # the guard needs the split alone: on a million rows it costs nothing beside the fitting
+        guarded = beside.submit(_guarded, choices.recipe, dataset, parts, task, len(parts.train))
+        preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
+    notes = [*dataset.notes, *parts.notes, *_few(parts), *guarded.result()]
+    rows = _rows(dataset, parts, preparation, target)
+    return Prepared(dataset, parts, task, preparation, target, rows, notes)
+
+
+def _prepare_streamed(choices: Choices, stream: TableStream) -> Prepared:
+    """Data larger than memory, split and prepared; the guard looks at the rows of it that were kept."""
+    made = prepare_stream(choices, stream)
+    assert made.streamed is not None
+    said = _guarded(choices.recipe, made.dataset, made.split, made.task, made.streamed.sizes["train"])
+    return made._replace(notes=[*made.notes, *_few(made.split), *said])
+
+
+def _load(engine: str) -> None:
+    # what is wrong with it is said where it is chosen
+    with suppress(LimpideError, ImportError):
+        get_engine(engine)
 
 
 def n_updates(recipe: Recipe, n_train: int) -> int:
@@ -161,6 +235,13 @@ def _split(recipe: Recipe, dataset: Dataset) -> Split:
             raise UnknownName("split.column", chosen.column, dataset.inputs.columns)
         column = dataset.inputs[chosen.column]
     assert chosen.method is not None and chosen.validation is not None and chosen.test is not None
+    seed = recipe.seed if chosen.seed is None else chosen.seed
+    if chosen.method == "hash":
+        rows = dataset.inputs
+        if isinstance(rows, pl.DataFrame) and dataset.target is not None:
+            rows = rows.with_columns(dataset.target)
+        hashes = row_hashes(rows, seed, chosen.column)
+        return split_by_hash(hashes, chosen.validation, chosen.test, chosen.column is not None)
     # rows that are equal are a group
     is_distinct = chosen.method == "distinct"
     groups = equal_rows(dataset) if is_distinct else column if chosen.method == "group" else None
@@ -169,25 +250,26 @@ def _split(recipe: Recipe, dataset: Dataset) -> Split:
         "group" if is_distinct else chosen.method,
         validation=chosen.validation,
         test=chosen.test,
-        seed=recipe.seed,
+        seed=seed,
         target=dataset.target,
         groups=groups,
         times=column if chosen.method == "time" else None,
     )
 
 
-def _guarded(recipe: Recipe, dataset: Dataset, parts: Split, task: Task) -> list[Note]:
+def _guarded(recipe: Recipe, dataset: Dataset, parts: Split, task: Task, n_train: int) -> list[Note]:
     """What the leak guard says; the one leak that cannot be is said too.
 
-    Raises  LeakError  with every leak that is not accepted
+    n_train  how many rows the preparation is fitted on
+    Raises   LeakError  with every leak that is not accepted
     """
     leaks = find_leaks(dataset, parts, task, column=recipe.split.column, seed=recipe.seed)
     text = ngettext(
         "fitted on the {n} training row alone, after the split",
         "fitted on the {n} training rows alone, after the split",
-        len(parts.train),
+        n_train,
     )
-    fitted = Note("info", _("preparation"), text.format(n=format_count(len(parts.train))))
+    fitted = Note("info", _("preparation"), text.format(n=format_count(n_train)))
     return [fitted, *guard(leaks, recipe.data.accept_leaks)]
 
 
@@ -204,6 +286,26 @@ def _few(parts: Split) -> list[Note]:
     return [Note("warning", _("split"), text.format(n=n))]
 
 
+def _rare(made: Prepared) -> list[Note]:
+    """A warning where a class is so rare that accuracy says little of it."""
+    labels = made.target.labels
+    if not labels:
+        return []
+    shares = np.bincount(made.parts["train"].truth, minlength=len(labels)) / len(made.parts["train"].truth)
+    if shares.min() >= RARE / len(labels):
+        return []
+    text = _(
+        "only {share} % of the training rows are {label}, and always answering {majority} is right on {most} %: "
+        "look at the recall of each class, not at accuracy alone"
+    ).format(
+        share=format_decimal(100 * shares.min(), 1),
+        label=labels[int(shares.argmin())],
+        majority=labels[int(shares.argmax())],
+        most=format_decimal(100 * shares.max(), 1),
+    )
+    return [Note("warning", made.target.name, text)]
+
+
 def _fit_preparation(
     recipe: Recipe, dataset: Dataset, parts: Split, task: Task
 ) -> tuple[TablePreparation | ImagePreparation, TargetPreparation]:
@@ -212,7 +314,9 @@ def _fit_preparation(
     how = recipe.preparation
     preparation: TablePreparation | ImagePreparation
     if isinstance(dataset.inputs, np.ndarray):
-        preparation = ImagePreparation.fit(dataset.inputs, how.standardise, parts.train)
+        preparation = ImagePreparation.fit(
+            dataset.inputs, how.standardise, parts.train, how.pixel_range, bool(how.centre)
+        )
     else:
         columns = tuple(c for c in dataset.columns if c.name != recipe.split.column or recipe.split.method == "time")
         preparation = TablePreparation.fit(

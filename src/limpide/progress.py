@@ -7,7 +7,6 @@ written decides only how much is done again. The folder is a finished run once `
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +20,10 @@ import numpy as np
 from limpide.checkpoint import check_free, free_folder, read_arrays, write_arrays, write_bytes
 from limpide.errors import RunError, problem
 from limpide.i18n import _
+from limpide.settings import number_setting
 
 RECIPE, STATE, LOCK, DONE = "recipe.toml", "progress.safetensors", "lock", "metrics.json"
 FORMAT = 1
-
-SECONDS = 2.0
-"""Between two checkpoints, unless `LIMPIDE_CHECKPOINT_SECONDS` says otherwise."""
 
 SHARE = 0.02
 """Of the time, spent at most on checkpoints."""
@@ -45,6 +42,7 @@ class Progress:
         self.folder = folder
         self._made = made
         self._is_new = is_new
+        self._pause = number_setting("LIMPIDE_CHECKPOINT_SECONDS")
         self._lock = _lock(folder / LOCK)
         self._written = time.monotonic()
         self._cost = 0.0
@@ -53,8 +51,10 @@ class Progress:
     def start(cls, out: str | Path | None, name: str, recipe: str) -> Progress:
         """A new folder that holds the recipe.
 
-        Raises  RunError when the folder is in use, or cannot be written
+        Raises  RunError when the folder is in use, or cannot be written; RecipeError for a bad setting
         """
+        # a bad value is refused before there is a folder
+        number_setting("LIMPIDE_CHECKPOINT_SECONDS")
         folder, made = _new_folder(out, name)
         progress = cls(folder, True, made)
         try:
@@ -88,8 +88,7 @@ class Progress:
 
     def offer(self, state: Callable[[], State]) -> None:
         """Keep the state if the last one kept is old enough."""
-        pause = float(os.environ.get("LIMPIDE_CHECKPOINT_SECONDS", SECONDS))
-        if time.monotonic() - self._written >= max(pause, self._cost / SHARE if pause else 0.0):
+        if time.monotonic() - self._written >= max(self._pause, self._cost / SHARE if self._pause else 0.0):
             self.keep(*state())
 
     def keep(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
@@ -111,23 +110,6 @@ class Progress:
         is_new = self._is_new
         self.keep(arrays, facts)
         self._is_new = is_new
-
-    def last(self) -> State:
-        """The last state kept.
-
-        Raises  RunError when there is none, for a damaged file, or one of a newer version
-        """
-        place = self.folder / STATE
-        if not place.is_file():
-            mend = _("it was killed before it began: train its recipe.toml")
-            raise RunError(
-                problem(str(self.folder), _("a training to go on with"), _("no {file}").format(file=STATE), mend)
-            )
-        arrays, facts = read_arrays(place)
-        if facts.get("format") != FORMAT:
-            got = str(facts.get("format"))
-            raise RunError(problem(str(place), _("format {n}").format(n=FORMAT), got, _("install a newer limpide")))
-        return arrays, facts
 
     def finish(self, write: Callable[[Path, bool], None], report: bool, may_go_on: bool) -> None:
         """Write the run; the state is removed once all is there, unless the training may go on from it.
@@ -162,6 +144,18 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close(remove=kind is not None and self._is_new)
+
+
+def last_state(folder: Path) -> State:
+    """The last state kept in a folder.
+
+    Raises  RunError when there is none, for a damaged file, or one of a newer version
+    """
+    place = folder / STATE
+    if not place.is_file():
+        mend = _("it was killed before it began: train its recipe.toml")
+        raise RunError(problem(str(folder), _("a training to go on with"), _("no {file}").format(file=STATE), mend))
+    return read_arrays(place, FORMAT)
 
 
 def check_new(folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from limpide.engines.base import float_type
 from limpide.errors import RecipeError, did_you_mean, problem
 from limpide.i18n import N_, _, format_number
 from limpide.nn.optimizers import Optimizer, make_optimizer
@@ -40,12 +41,14 @@ class DataSection(_Section):
     options: dict[str, str | int | float | bool] = Field(
         default={}, description=N_("options of a built-in or a reader")
     )
+    stream: bool | None = Field(default=None, description=N_("read piece by piece, for tables larger than memory"))
+    memory: str | None = Field(default=None, description=N_("what a stream may hold at a time, such as 2 GB"))
 
 
 class SplitSection(_Section):
     """Which rows train, validate and test."""
 
-    method: Literal["random", "stratified", "group", "time", "ordered", "distinct"] | None = Field(
+    method: Literal["random", "stratified", "group", "time", "ordered", "last", "distinct", "hash"] | None = Field(
         default=None, description=N_("how rows are dealt out")
     )
     validation: float | None = Field(
@@ -53,6 +56,9 @@ class SplitSection(_Section):
     )
     test: float | None = Field(default=None, gt=0, lt=1, description=N_("share of all rows kept for the final exam"))
     column: str | None = Field(default=None, description=N_("column of the groups or of the time"))
+    seed: int | None = Field(
+        default=None, ge=0, le=2**63 - 1, description=N_("what deals the rows out; else the seed of the recipe")
+    )
 
 
 class PreparationSection(_Section):
@@ -65,6 +71,12 @@ class PreparationSection(_Section):
     )
     scale_target: bool = Field(default=True, description=N_("regression target to mean 0 and standard deviation 1"))
     image_size: list[int] | None = Field(default=None, description=N_("rows and columns every image is brought to"))
+    pixel_range: list[float] | None = Field(
+        default=None, description=N_("what black and white become, such as [-1.0, 1.0], instead of standardising")
+    )
+    centre: bool | None = Field(
+        default=None, description=N_("strokes brought to the size and the place of the training images")
+    )
 
 
 class NetworkSection(_Section):
@@ -108,6 +120,12 @@ class TrainingSection(_Section):
         le=10_000_000,
         description=N_("epochs without a better validation loss before stopping; 0: never"),
     )
+    shift: int = Field(
+        default=0, ge=0, le=64, description=N_("pixels that a training image is moved by at most, anew in each epoch")
+    )
+    measured: int | None = Field(
+        default=None, ge=1, description=N_("rows of training and of validation that are measured, at most")
+    )
 
 
 class Recipe(_Section):
@@ -121,7 +139,9 @@ class Recipe(_Section):
     limpide: Literal[1] = FORMAT
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description=N_("root of every random number"))
     engine: str = Field(default="auto", description=N_("what computes: auto, numpy, compiled or torch"))
-    precision: Literal["float32", "float64"] = Field(default="float32", description=N_("the type of every number"))
+    precision: Literal["float32", "float64", "mixed"] = Field(
+        default="float32", description=N_("the type of every number; mixed: float32, multiplied in 16 bits")
+    )
     data: DataSection
     split: SplitSection = SplitSection()
     preparation: PreparationSection = PreparationSection()
@@ -143,6 +163,10 @@ class Recipe(_Section):
 
         Raises  RecipeError with every problem, each by its dotted key
         """
+        version = data.get("limpide")
+        if isinstance(version, int) and version > FORMAT:
+            expected = _("format {version} or older").format(version=FORMAT)
+            raise RecipeError(problem(f"{where}limpide", expected, str(version), _("install a newer limpide")))
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
@@ -199,6 +223,7 @@ class Recipe(_Section):
 
     def check(self) -> None:
         """RecipeError with every name and number that can be judged before the data is read."""
+        from limpide.data.spools import memory_bytes
         from limpide.nn.initializers import parse_initializer
         from limpide.nn.losses import LOSSES
 
@@ -218,6 +243,11 @@ class Recipe(_Section):
         size = self.preparation.image_size
         if size is not None and (len(size) != 2 or not all(1 <= side <= 4096 for side in size)):
             problems.append(problem("preparation.image_size", _("rows and columns from 1 to 4096"), repr(size)))
+        ends = self.preparation.pixel_range
+        if ends is not None and (len(ends) != 2 or not ends[0] < ends[1]):
+            problems.append(problem("preparation.pixel_range", _("a low number, then a high one"), repr(ends)))
+        if self.data.memory is not None and memory_bytes(self.data.memory) is None:
+            problems.append(problem("data.memory", _("at least 32 MB, such as 500 MB or 2 GB"), repr(self.data.memory)))
         if (self.split.validation or 0) + (self.split.test or 0) >= 1:
             problems.append(
                 problem(
@@ -233,6 +263,11 @@ class Recipe(_Section):
             )
         if problems:
             raise RecipeError(*problems)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the weights."""
+        return str(float_type(self.precision))
 
     def hash(self) -> str:
         """What tells recipes apart: the SHA-256 of the values, in a form that does not depend on their order."""
@@ -286,6 +321,7 @@ def _options() -> Iterator[tuple[str, str]]:
         "optimizer.name": "optimizer",
         "split.method": "split",
         "split.column": "split_column",
+        "split.seed": "split_seed",
         "data.options": "data_options",
         "optimizer.options": "optimizer_options",
     }

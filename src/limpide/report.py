@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,26 +93,36 @@ def write_report(run: Run, path: str | Path, lang: str | None = None) -> Path:
 
 def render_report(run: Run, lang: str | None = None) -> str:
     """The report of a run as the text of one HTML file that asks for nothing else."""
+    with _language(lang):
+        return fill("report.html", _page(run))
+
+
+def fill(template: str, shown: Mapping[str, Any]) -> str:
+    """A page of the house as the text of one HTML file.
+
+    template  its name in `templates`
+    shown     what it shows, in the user's language
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    with _language(lang):
-        page = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        page.globals.update(
-            _=_,
-            count=format_count,
-            number=lambda value: tick_text(float(f"{value:.4g}")),
-            percent=percent,
-            show_shape=show_shape,
-            is_small=_is_small,
-        )
-        return page.get_template("report.html").render(_page(run)).strip() + "\n"
+    page = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    page.globals.update(
+        _=_,
+        count=format_count,
+        number=lambda value: tick_text(float(f"{value:.4g}")),
+        percent=percent,
+        show_shape=show_shape,
+        is_small=_is_small,
+    )
+    house = {"language": get_language(), "version": __version__, "dark_style": DARK_STYLE}
+    return page.get_template(template).render(house | dict(shown)).strip() + "\n"
 
 
 @contextmanager
@@ -133,9 +143,6 @@ def _page(run: Run) -> dict[str, Any]:
     figures = Figures(run)
     examples = run.examples
     return {
-        "language": get_language(),
-        "version": __version__,
-        "dark_style": DARK_STYLE,
         "name": run.dataset_name,
         "task": _task(run),
         # the paired comparison needs the draws, which a run read from its folder no longer has
@@ -147,6 +154,7 @@ def _page(run: Run) -> dict[str, Any]:
         "split": _split(run),
         "columns": [_column(summary) for summary in run.columns],
         "image_samples": run.image_samples,
+        "image_means": run.image_means,
         "preparation": run.preparation.rows(),
         "layers": run.network.table(),
         "stop": capital(run.stop.sentence()) + ".",

@@ -15,6 +15,8 @@ from limpide.baselines import fit_baselines, verdict
 from limpide.data.columns import describe
 from limpide.data.dataset import Note
 from limpide.data.images import to_png_base64
+from limpide.data.likeness import Likeness
+from limpide.data.reading import Reading
 from limpide.engines.base import engine_versions, get_engine
 from limpide.evaluation import Evaluation, evaluate
 from limpide.history import Epoch, Example, Stop
@@ -26,28 +28,35 @@ N_EXAMPLES = 12
 """How many of the worst predictions a run keeps to show."""
 
 
-def conclude(job: Job, stop: Stop, history: list[Epoch], weights: Tree, seconds: float, baselines: bool) -> Run:
-    """Measure every part with the weights kept, fit the baselines, gather the rest."""
+def conclude(
+    job: Job, stop: Stop, history: list[Epoch], weights: Tree, seconds: float, baselines: bool, test: bool = True
+) -> Run:
+    """Measure every part with the weights kept, fit the baselines, gather the rest.
+
+    test  False keeps the test set shut: the validation rows alone are measured, and nothing is gathered for a report
+    """
     recipe, target, parts = job.recipe, job.target, job.parts
-    weights = {name: array.astype(recipe.precision) for name, array in weights.items()}
+    weights = {name: array.astype(recipe.dtype) for name, array in weights.items()}
     engine = get_engine(job.engine.name)
     outputs: dict[Part, np.ndarray] = {}
-    for name in PARTS:
-        rows = parts[name]
-        raw = engine.forward(job.network, weights, rows.x.astype(recipe.precision, copy=False))
-        outputs[name] = target.decode(raw, ends_in_probability(job.network))
+    truths: dict[Part, np.ndarray] = {}
+    measured: tuple[Part, ...] = PARTS if test else ("validation",)
+    for name in measured:
+        rows = job.measured("train") if name == "train" else parts[name]
+        raw = engine.forward(job.network, weights, rows.x.astype(recipe.dtype, copy=False))
+        outputs[name], truths[name] = target.decode(raw, ends_in_probability(job.network)), rows.truth
     evaluations: dict[str, Evaluation] = {
-        part: evaluate(target.task, rows.truth, outputs[part], target.labels, part == "test", recipe.seed)
-        for part, rows in parts.items()
+        part: evaluate(target.task, truths[part], outputs[part], target.labels, part == "test", recipe.seed)
+        for part in measured
     }
     compared: dict[str, Evaluation] = {}
     notes = list(job.notes)
-    if baselines:
-        train, test = parts["train"], parts["test"]
-        found, cuts = fit_baselines(target.task, train.x, train.truth, test.x, recipe.seed, len(target.labels))
+    if baselines and test:
+        train, exam = parts["train"], parts["test"]
+        found, cuts = fit_baselines(target.task, train.x, train.truth, exam.x, recipe.seed, len(target.labels))
         notes += [Note("info", _("baselines"), text) for text in cuts]
         for baseline, guesses in found.items():
-            compared[baseline] = evaluate(target.task, test.truth, guesses, target.labels, True, recipe.seed)
+            compared[baseline] = evaluate(target.task, exam.truth, guesses, target.labels, True, recipe.seed)
     return Run(
         recipe=recipe,
         network=job.network,
@@ -61,20 +70,23 @@ def conclude(job: Job, stop: Stop, history: list[Epoch], weights: Tree, seconds:
         seconds=seconds,
         evaluations=evaluations,
         baselines=compared,
-        verdict=verdict(target.task, evaluations["test"], compared),
+        verdict=verdict(target.task, evaluations["test"], compared) if test else "",
         inferences=job.inferences,
         notes=notes,
         environment=_environment(),
-        split_sizes={name: len(rows.x) for name, rows in parts.items()},
-        columns=[] if job.dataset.is_image else describe(job.dataset),
-        image_samples=_samples(job) if job.dataset.is_image else [],
+        split_sizes=dict(job.sizes),
+        columns=describe(job.dataset) if test and not job.dataset.is_image else [],
+        image_samples=_samples(job) if test and job.dataset.is_image else [],
         class_counts=_class_counts(job),
-        test_rows=np.asarray(job.split.test),
-        test_truth=parts["test"].truth,
-        test_outputs=outputs["test"],
-        examples=_worst(job, outputs["test"]),
+        test_rows=_test_rows(job),
+        test_truth=parts["test"].truth if test else np.empty(0),
+        test_outputs=outputs["test"] if test else np.empty(0),
+        examples=_worst(job, outputs["test"]) if test else [],
         dataset_name=job.dataset.name,
         dataset_sha256=job.dataset.sha256,
+        reading=job.dataset.reading or Reading(),
+        image_means=_means(job) if test and job.dataset.is_image else [],
+        likeness=_likeness(job) if test and job.dataset.is_image else None,
     )
 
 
@@ -88,7 +100,14 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _test_rows(job: Job) -> np.ndarray:
+    """Which rows of the data the test rows measured on are."""
+    return job.streamed.test_rows if job.streamed else np.asarray(job.split.test)
+
+
 def _class_counts(job: Job) -> dict[str, int]:
+    if job.streamed:
+        return job.streamed.class_counts
     if job.target.task == "regression":
         return {}
     truth = np.concatenate([rows.truth for rows in job.parts.values()]).astype(np.int64)
@@ -107,9 +126,22 @@ def _samples(job: Job) -> list[tuple[str, str]]:
     return samples
 
 
+def _means(job: Job) -> list[tuple[str, str]]:
+    """The mean training image of each class, of at most 20."""
+    inputs, truth = np.asarray(job.dataset.inputs), job.parts["train"].truth
+    found = [(label, job.split.train[truth == i]) for i, label in enumerate(job.target.labels[:20])]
+    return [(label, to_png_base64(inputs[rows].mean(axis=0))) for label, rows in found if len(rows)]
+
+
+def _likeness(job: Job) -> Likeness | None:
+    """What new images will be compared with."""
+    truth = job.parts["train"].truth if job.target.labels else np.zeros(len(job.split.train))
+    return Likeness.fit(np.asarray(job.dataset.inputs), truth, job.split.train, job.split.validation)
+
+
 def _worst(job: Job, outputs: np.ndarray) -> list[Example]:
     """The test rows that the network gets most wrong: the largest errors, or the truths given the least chance."""
-    truth, labels = job.parts["test"].truth, job.target.labels
+    truth, labels, numbers = job.parts["test"].truth, job.target.labels, _test_rows(job)
     if job.target.task == "regression":
         errors = np.asarray(outputs - truth, np.float64)
         order = np.argsort(-np.abs(errors), kind="stable")[:N_EXAMPLES]
@@ -131,7 +163,7 @@ def _worst(job: Job, outputs: np.ndarray) -> list[Example]:
             values, png = {}, to_png_base64(inputs[row])
         else:
             values, png = _shown_values(inputs.row(row, named=True), job.dataset.input_names), ""
-        examples.append(Example(row, *shown, float(errors[i]), confidence, values, png))
+        examples.append(Example(int(numbers[i]), *shown, float(errors[i]), confidence, values, png))
     return examples
 
 

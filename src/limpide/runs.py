@@ -20,17 +20,29 @@ import numpy as np
 import polars as pl
 
 from limpide.arrays import Tree
-from limpide.checkpoint import file_sha256, read_arrays, write_arrays, write_bytes, write_folder
+from limpide.checkpoint import (
+    DAMAGED,
+    file_sha256,
+    read_arrays,
+    read_json,
+    read_json_lines,
+    write_arrays,
+    write_bytes,
+    write_folder,
+)
 from limpide.data.columns import ColumnSummary
 from limpide.data.dataset import Dataset, Note
 from limpide.data.images import ImagePreparation
+from limpide.data.likeness import PREFIX as LIKENESS
+from limpide.data.likeness import Likeness
 from limpide.data.preparation import TablePreparation, TargetPreparation
+from limpide.data.reading import Reading
 from limpide.data.sources import open_source
 from limpide.engines.base import get_engine
 from limpide.errors import DataError, RunError, did_you_mean, problem
 from limpide.evaluation import METRICS, Evaluation, evaluate, format_metric
 from limpide.history import Epoch, Example, Inference, Stop
-from limpide.i18n import _, format_count
+from limpide.i18n import _, format_count, ngettext
 from limpide.nn.network import Network
 from limpide.openings import read_openings, record_opening
 from limpide.recipe import Recipe
@@ -50,6 +62,8 @@ class Run:
     test_rows     which rows of the data are the test set, in the order of test_truth and test_outputs
     test_truth    values in the target's unit, or class numbers
     test_outputs  predictions in the target's unit, or probabilities (rows, classes)
+    reading       how the table was read: what a new file leaves open is read alike
+    likeness      what new images are compared with; None for tables
     """
 
     recipe: Recipe
@@ -78,6 +92,9 @@ class Run:
     examples: list[Example]
     dataset_name: str
     dataset_sha256: str = ""
+    reading: Reading = field(default_factory=Reading)
+    image_means: list[tuple[str, str]] = field(default_factory=list)
+    likeness: Likeness | None = None
     path: Path | None = field(default=None)
 
     @property
@@ -87,7 +104,13 @@ class Run:
 
     @property
     def test(self) -> Evaluation:
-        """The measures on the test set, taken once."""
+        """The measures on the test set, taken once.
+
+        Raises  RunError when the run was measured with its test set shut
+        """
+        if "test" not in self.evaluations:
+            mend = _("train its recipe")
+            raise RunError(problem("test", _("a run measured on its test set"), _("one whose test set is shut"), mend))
         return self.evaluations["test"]
 
     @property
@@ -106,7 +129,8 @@ class Run:
         """Predictions for a file, a folder, a frame or a list of mappings, a row each.
 
         Returns  regression: a column `prediction` in the target's unit; classes: `prediction`, `confidence`, and
-                 `P(label)` for each label; images from files have their name first, as `image`
+                 `P(label)` for each label; images have an `unlikeness`, above 1 where they are unlike those of the
+                 training, and those from files their name first, as `image`
         Raises   DataError when the data lacks a column, or holds what cannot be read as a number
         """
         dataset = self.read(source)
@@ -115,17 +139,18 @@ class Run:
             predictions.insert_column(0, pl.Series("image", dataset.names))
         return predictions
 
-    def read(self, source: Any) -> Dataset:
+    def read(self, source: Any, options: Mapping[str, Any] | None = None) -> Dataset:
         """New data, read the way the training data was; the target may be missing.
 
-        Raises  DataError when it is a table and the training data were images, or the other way round
+        options  how it is written, where that is not as in training: `open_source` has them
+        Raises   DataError when it is a table and the training data were images, or the other way round
         """
         if isinstance(source, Sequence) and source and isinstance(source[0], Mapping):
             source = {key: [row.get(key) for row in source] for key in source[0]}
         # what each column is was settled in training, and so was how images are brought to size
-        options = self.preparation.reading if isinstance(self.preparation, ImagePreparation) else {}
+        former = self.preparation.reading if isinstance(self.preparation, ImagePreparation) else self.reading
         target = self.recipe.data.target
-        dataset = open_source(source, target, need_target=False, options=options)
+        dataset = open_source(source, target, need_target=False, options=options or {}, former=former)
         if dataset.is_image != isinstance(self.preparation, ImagePreparation):
             kinds = {True: _("some images"), False: _("a table")}
             raise DataError(problem(dataset.name, kinds[not dataset.is_image], kinds[dataset.is_image]))
@@ -134,17 +159,18 @@ class Run:
     def predictions(self, inputs: Any) -> pl.DataFrame:
         """`predict`, for inputs already read."""
         outputs = self.outputs(self.preparation.transform(inputs))
-        if self.task == "regression":
-            return pl.DataFrame({"prediction": outputs})
-        labels = self.target.labels
-        best = outputs.argmax(1)
-        columns: dict[str, Any] = {"prediction": [labels[i] for i in best], "confidence": outputs.max(1)}
-        columns.update({f"P({label})": outputs[:, i] for i, label in enumerate(labels)})
+        columns: dict[str, Any] = {"prediction": outputs}
+        if self.task != "regression":
+            labels = self.target.labels
+            columns = {"prediction": [labels[i] for i in outputs.argmax(1)], "confidence": outputs.max(1)}
+            columns.update({f"P({label})": outputs[:, i] for i, label in enumerate(labels)})
+        if self.likeness is not None:
+            columns["unlikeness"] = self.likeness.nearest(inputs)[0]
         return pl.DataFrame(columns)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """For prepared inputs: predictions in the target's unit, or probabilities (rows, classes)."""
-        x = x.astype(self.recipe.precision, copy=False)
+        x = x.astype(self.recipe.dtype, copy=False)
         raw = get_engine(self.engine).forward(self.network, self.weights, x)
         return self.target.decode(raw, ends_in_probability(self.network))
 
@@ -209,12 +235,16 @@ class Run:
 
     def summary(self) -> str:
         """The run in one line."""
-        main = self.test.main
-        return _("{name}: {metric} {value} on {n} test rows, {parameters} parameters, {epochs} epochs").format(
+        judged = self.evaluations.get("test", self.evaluations["validation"])
+        main = judged.main
+        text = _("{name}: {metric} {value} on {n} validation rows, {parameters} parameters, {epochs} epochs")
+        if "test" in self.evaluations:
+            text = _("{name}: {metric} {value} on {n} test rows, {parameters} parameters, {epochs} epochs")
+        return text.format(
             name=self.dataset_name,
             metric=_(METRICS[main.name].label),
             value=format_metric(main.name, main.value),
-            n=format_count(self.test.n),
+            n=format_count(judged.n),
             parameters=format_count(self.network.n_parameters),
             epochs=format_count(len(self.history)),
         )
@@ -246,8 +276,10 @@ class Run:
             "network": self.network.to_dict(),
             "preparation": self.preparation.to_dict(),
             "target": self.target.to_dict(),
+            "reading": self.reading.to_dict(),
         }
-        write_arrays(folder / "model.safetensors", self.weights, model)
+        likeness = {} if self.likeness is None else self.likeness.to_arrays()
+        write_arrays(folder / "model.safetensors", {**self.weights, **likeness}, model)
         lines = "".join(json.dumps(epoch.to_dict()) + "\n" for epoch in self.history)
         write_bytes(folder / "history.jsonl", lines.encode())
         tests = {"rows": self.test_rows, "truth": self.test_truth, "outputs": self.test_outputs}
@@ -263,7 +295,7 @@ class Run:
         return {
             "format": FORMAT,
             "recipe_hash": self.recipe.hash(),
-            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: getattr(self, name) for name in (*_PLAIN, "image_means")},
             "stop": self.stop.to_dict(),
             "evaluations": {name: evaluation.to_dict() for name, evaluation in self.evaluations.items()},
             "baselines": {name: evaluation.to_dict() for name, evaluation in self.baselines.items()},
@@ -301,22 +333,28 @@ def load(path: str | Path) -> Run:
     """
     folder = Path(path)
     _check_is_run(folder)
-    weights, model = read_arrays(folder / "model.safetensors")
-    test, _facts = read_arrays(folder / "test.safetensors")
+    metrics = read_json(folder / "metrics.json", FORMAT)
     try:
-        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        _check_version(folder, metrics["format"], model["format"])
-        lines = (folder / "history.jsonl").read_text("utf-8").splitlines()
+        sums = metrics["files"]
+        arrays, model = read_arrays(folder / "model.safetensors", FORMAT, sums["model.safetensors"])
+        test, _facts = read_arrays(folder / "test.safetensors", FORMAT, sums["test.safetensors"])
+        epochs = read_json_lines(folder / "history.jsonl")
+        recipe = Recipe.read(folder / "recipe.toml")
+        _check_whole(folder, recipe, len(epochs), metrics["stop"]["epoch"])
         preparation_class = ImagePreparation if model["preparation"]["kind"] == "image" else TablePreparation
-        plain = {name: metrics[name] for name in _PLAIN} | {"image_samples": list(map(tuple, metrics["image_samples"]))}
+        plain = {name: metrics[name] for name in _PLAIN}
+        # runs of version 1 have no mean images
+        plain |= {name: list(map(tuple, metrics.get(name, []))) for name in ("image_samples", "image_means")}
         records = {name: [cls(**_tuples(row)) for row in metrics[name]] for name, cls in _LISTS.items()}
         return Run(
-            recipe=Recipe.read(folder / "recipe.toml"),
+            recipe=recipe,
             network=Network.from_dict(model["network"]),
-            weights=weights,
+            weights={name: array for name, array in arrays.items() if not name.startswith(LIKENESS)},
+            likeness=Likeness.from_arrays(arrays),
             preparation=preparation_class.from_dict(model["preparation"]),
             target=TargetPreparation.from_dict(model["target"]),
-            history=[Epoch(**json.loads(line)) for line in lines],
+            reading=Reading.from_dict(model.get("reading", {})),
+            history=[Epoch(**epoch) for epoch in epochs],
             stop=Stop(**metrics["stop"]),
             evaluations={name: Evaluation.from_dict(e) for name, e in metrics["evaluations"].items()},
             baselines={name: Evaluation.from_dict(e) for name, e in metrics["baselines"].items()},
@@ -326,10 +364,8 @@ def load(path: str | Path) -> Run:
             path=folder,
             **(plain | records),
         )
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RunError(
-            problem(str(folder), _("a whole run folder"), repr(error), _("take a copy that is not damaged"))
-        ) from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(problem(str(folder), _("a whole run folder"), repr(error), _(DAMAGED))) from None
 
 
 def list_runs(folder: str | Path = "runs") -> list[Run]:
@@ -379,14 +415,12 @@ def _check_is_run(folder: Path) -> None:
     raise RunError(problem(where, _("a run folder"), _("one without metrics.json"), _("name the folder of a run")))
 
 
-def _check_version(folder: Path, *versions: int) -> None:
-    newest = max(versions)
-    if newest > FORMAT:
-        raise RunError(
-            problem(
-                str(folder),
-                _("a run of format {version} or older").format(version=FORMAT),
-                str(newest),
-                _("install a newer limpide"),
-            )
-        )
+def _check_whole(folder: Path, recipe: Recipe, n_epochs: int, expected: int) -> None:
+    """RunError for a recipe or a history that was cut where it can still be read."""
+    training = recipe.training
+    if None in (training.loss, training.epochs, training.batch_size, training.patience):
+        expected_recipe, got = _("the recipe of a run, which leaves nothing out"), _("one that does")
+        raise RunError(problem(str(folder / "recipe.toml"), expected_recipe, got, _(DAMAGED)))
+    if n_epochs != expected:
+        wanted = ngettext("{n} epoch", "{n} epochs", expected).format(n=format_count(expected))
+        raise RunError(problem(str(folder / "history.jsonl"), wanted, format_count(n_epochs), _(DAMAGED)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache
 from math import isfinite
@@ -16,13 +18,16 @@ import numpy as np
 from limpide import seeds
 from limpide.arrays import Tree
 from limpide.data.dataset import Note
-from limpide.engines.base import Choice, Noise, Trainer, get_engine
-from limpide.errors import Diverged, RecipeError, RunError, problem
+from limpide.data.shifts import shifted
+from limpide.distributed import place, steady
+from limpide.engines.base import Choice, Noise, Trainer, caution, get_engine
+from limpide.errors import Diverged, ProcessLost, RecipeError, RunError, problem
 from limpide.evaluation import quick_metrics
-from limpide.history import Epoch, Inference, Reason, Stop
+from limpide.history import Epoch, Inference, Reason, Stop, epochs_table
 from limpide.i18n import _, format_count, format_number
 from limpide.job import Job, Rows, prepare
-from limpide.progress import RECIPE, Progress, check_new
+from limpide.markup import paragraph
+from limpide.progress import RECIPE, Progress, check_new, last_state
 from limpide.recipe import OPTIONS, Recipe
 from limpide.results import conclude
 from limpide.runs import Run, ends_in_probability
@@ -60,15 +65,16 @@ class Fit:
         self._seconds = 0.0
         initial = job.network.initialize(seeds.stream(recipe.seed, "weights"), weights)
         self._best: Tree = initial
+        self._optimizer = recipe.optimizer.build()
         self.trainer: Trainer = get_engine(job.engine.name).trainer(
-            job.network, job.loss, recipe.optimizer.build(), initial, job.n_updates, recipe.precision
+            job.network, job.loss, self._optimizer, initial, job.n_updates, recipe.precision
         )
         self._state: Tree = self.trainer.state()
         self._is_mid_epoch = False
-        dtype = np.dtype(recipe.precision)
-        self._train, self._validation = (
-            part._replace(x=part.x.astype(dtype, copy=False), y=_as_type(part.y, dtype))
-            for part in (job.parts["train"], job.parts["validation"])
+        dtype = np.dtype(recipe.dtype)
+        self._train, *self._measured = (
+            rows._replace(x=rows.x.astype(dtype, copy=False), y=_as_type(rows.y, dtype))
+            for rows in (job.parts["train"], job.measured("train"), job.measured("validation"))
         )
 
     @property
@@ -86,33 +92,57 @@ class Fit:
     def steps(self) -> Iterator[Step]:
         """The updates, each made when asked for; the epochs are recorded in `history` as they end."""
         while self.stop is None:
-            started, number, order, noise = self._start_epoch()
+            started, number, noise = self._start_epoch()
             losses = np.zeros(0)
-            for start in range(0, len(order), self.batch_size):
-                rows = order[start : start + self.batch_size]
-                loss = self.trainer.run(self._train.x, self._train.y, rows, self.batch_size, noise)
+            for x, y, rows in self._batches(number):
+                loss = self.trainer.run(x, y, rows, self.batch_size, noise)
                 losses = np.concatenate([losses, loss])
                 if not isfinite(loss[-1]):
                     break
-                update = (number - 1) * -(-len(order) // self.batch_size) + len(losses)
-                yield Step(update, number, float(loss[-1]))
+                yield Step((number - 1) * self._per_epoch + len(losses), number, float(loss[-1]))
             self._end_epoch(number, losses, started)
 
     def _train_epoch(self) -> Epoch | None:
-        started, number, order, noise = self._start_epoch()
-        losses = self.trainer.run(self._train.x, self._train.y, order, self.batch_size, noise)
-        return self._end_epoch(number, losses, started)
+        started, number, noise = self._start_epoch()
+        losses: list[np.ndarray] = []
+        for x, y, order in self._windows(number):
+            losses.append(self.trainer.run(x, y, order, self.batch_size, noise))
+            if not isfinite(losses[-1][-1]):
+                break
+        return self._end_epoch(number, np.concatenate(losses), started)
 
-    def _start_epoch(self) -> tuple[float, int, np.ndarray, Noise]:
-        """The time, the epoch's number, its order of rows and its noise; an epoch left in the middle starts again."""
+    def _start_epoch(self) -> tuple[float, int, Noise]:
+        """The time, the epoch's number and its noise; an epoch left in the middle starts again."""
         if self._is_mid_epoch:
             self.trainer.load_state(self._state)
         self._is_mid_epoch = True
         number = len(self.history) + 1
-        return time.perf_counter(), number, self._order(number), self._noise(number)
+        return time.perf_counter(), number, self._noise(number)
 
-    def _order(self, number: int) -> np.ndarray:
-        return seeds.stream(self.job.recipe.seed, "order", number).permutation(len(self._train.x))
+    def _windows(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The rows of an epoch with the order of their visits: all at once, or window by window where they stream."""
+        rng, streamed = seeds.stream(self.job.recipe.seed, "order", number), self.job.streamed
+        if streamed is None:
+            yield self._seen(number), self._train.y, rng.permutation(len(self._train.x))
+            return
+        for window in streamed.rows.windows(rng, self.batch_size, self._train.x.dtype):
+            yield window.x, window.y, np.arange(len(window.x))
+
+    def _seen(self, number: int) -> np.ndarray:
+        """The training inputs as this epoch sees them."""
+        recipe, x = self.job.recipe, self._train.x
+        most = recipe.training.shift
+        return shifted(x, most, seeds.stream(recipe.seed, "shift", number)) if most else x
+
+    def _batches(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Likewise, batch by batch."""
+        for x, y, order in self._windows(number):
+            for start in range(0, len(order), self.batch_size):
+                yield x, y, order[start : start + self.batch_size]
+
+    @property
+    def _per_epoch(self) -> int:
+        return -(-self.job.sizes["train"] // self.batch_size)
 
     def _noise(self, number: int) -> Noise:
         """Each layer's stream for this epoch: the same one for all its batches."""
@@ -120,16 +150,15 @@ class Fit:
 
     def _end_epoch(self, number: int, losses: np.ndarray, started: float) -> Epoch | None:
         """The epoch's measures; None when NaN or Inf came up, and the training is over."""
-        train_loss, train = self._measure(self._train)
-        validation_loss, validation = self._measure(self._validation)
+        train_loss, train = self._measure(self._measured[0])
+        validation_loss, validation = self._measure(self._measured[1])
         self._seconds += time.perf_counter() - started
         if not (isfinite(losses[-1]) and isfinite(train_loss) and isfinite(validation_loss)):
             self._diverged(number, len(losses))
             return None
         sizes = np.full(len(losses), self.batch_size)
-        sizes[-1] = len(self._train.x) - self.batch_size * (len(losses) - 1)
+        sizes[-1] = self.job.sizes["train"] - self.batch_size * (len(losses) - 1)
         updates = number * len(losses)
-        optimizer = self.job.recipe.optimizer.build()
         epoch = Epoch(
             epoch=number,
             updates=updates,
@@ -138,7 +167,7 @@ class Fit:
             validation_loss=validation_loss,
             train=train,
             validation=validation,
-            rate=optimizer.rate_at(updates - 1, self.job.n_updates),
+            rate=self._optimizer.rate_at(updates - 1, self.job.n_updates),
             seconds=self._seconds,
         )
         self.history.append(epoch)
@@ -179,19 +208,16 @@ class Fit:
     def _diverged(self, number: int, n_losses: int) -> None:
         """Find where NaN or Inf first stood: go back to the start of the epoch and walk to the bad update."""
         self.trainer.load_state(self._state)
-        order, noise = self._order(number), self._noise(number)
-        per_epoch = -(-len(order) // self.batch_size)
-        place = None
-        for i in range(n_losses):
-            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
+        noise, place = self._noise(number), None
+        for i, (x, y, rows) in enumerate(self._batches(number)):
             # the streams of noise move on with each pass: the step that is opened gets those of the step that is made
             opened = {path: copy.deepcopy(noise(path)) for path in self.job.network.paths}
-            trace = self.trainer.trace(self._train.x[rows], self._train.y[rows], opened.__getitem__)
+            trace = self.trainer.trace(x[rows], y[rows], opened.__getitem__)
             place = trace.first_non_finite()
             if place is not None or i == n_losses - 1:
-                update = (number - 1) * per_epoch + i + 1
+                update = (number - 1) * self._per_epoch + i + 1
                 break
-            self.trainer.run(self._train.x, self._train.y, rows, self.batch_size, noise)
+            self.trainer.run(x, y, rows, self.batch_size, noise)
         where = _("update {update}, {place}").format(
             update=format_count(update), place=place or _("loss after the last update")
         )
@@ -203,7 +229,7 @@ class Fit:
                     _("finite numbers"),
                     _("NaN or Inf in the first epoch"),
                     _("take a lower rate (it is {rate}), or look for huge values in the data").format(
-                        rate=format_number(self.job.recipe.optimizer.build().rate)
+                        rate=format_number(self._optimizer.rate)
                     ),
                 )
             )
@@ -251,9 +277,10 @@ class Fit:
         self._seconds = self.history[-1].seconds if self.history else 0.0
         self._judge()
 
-    def run(self, baselines: bool = True) -> Run:
+    def run(self, baselines: bool = True, test: bool = True) -> Run:
         """The run, with the best weights so far: measured on the test set, beside the baselines.
 
+        test    False keeps the test set shut, and measures the validation rows alone
         Raises  RecipeError before the first epoch is over
         """
         if not self.history:
@@ -262,11 +289,29 @@ class Fit:
             )
         self.interrupt("stopped")
         assert self.stop is not None
-        job = self.job
+        job = replace(self.job, notes=[*self.job.notes, *self._notes()])
+        return conclude(job, self.stop, self.history, self._best, self._seconds, baselines, test)
+
+    def _notes(self) -> list[Note]:
+        """What redoing the run would need, or could not give."""
+        notes = []
         if self._has_given_weights:
             text = _("the initial weights were given: the recipe alone does not redo this run")
-            job = replace(job, notes=[*job.notes, Note("warning", _("weights"), text)])
-        return conclude(job, self.stop, self.history, self._best, self._seconds, baselines)
+            notes.append(Note("warning", _("weights"), text))
+        if len(self._measured[0].x) < len(self._train.x):
+            text = _("{n} of the training rows were measured, drawn once")
+            notes.append(Note("info", _("training"), text.format(n=format_count(len(self._measured[0].x)))))
+        if place().is_shared:
+            text = _("{n} processes shared every batch; with another number of them the last digits differ")
+            notes.append(Note("info", _("processes"), text.format(n=place().size)))
+        careful = caution(self.job.engine.name)
+        return [*notes, Note("info", _("engine"), careful)] if careful else notes
+
+    def _repr_html_(self) -> str:
+        """Its layers and its epochs, in a notebook."""
+        stopped = "" if self.stop is None else paragraph(self.stop.sentence())
+        epochs = epochs_table(self.history, self.best_epoch, self.epochs)
+        return f"{self.job.network._repr_html_()}{epochs}{stopped}"
 
 
 def _as_type(y: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -292,6 +337,7 @@ def fit(source: Any, *, weights: Mapping[str, np.ndarray] | None = None, **optio
 Watch = Callable[[Fit, Epoch | None], None]
 
 
+@steady()
 def train(
     source: Any,
     *,
@@ -317,11 +363,30 @@ def train(
     Ctrl-C stops the training, not the function: the best weights so far are measured and kept. While the baselines are
     fitted, it stops them alone. After a crash, `resume` goes on from the last checkpoint.
     """
-    if out is not None and save:
+    if out is not None and save and place().is_first:
         check_new(Path(out))
     training = fit(source, weights=weights, **options)
+    return finish(training, out=out, save=save, report=report, baselines=baselines, watch=watch)
+
+
+def finish(
+    training: Fit,
+    *,
+    out: str | Path | None = None,
+    save: bool = True,
+    report: bool = True,
+    baselines: bool = True,
+    test: bool = True,
+    watch: Watch | None = None,
+) -> Run:
+    """All that `train` does once the training is ready to start; the same words, and `test` as for `Fit.run`.
+
+    Of several processes the first alone writes, shows and compares.
+    """
+    if not place().is_first:
+        save, baselines, watch = False, False, None
     if not save:
-        return _drain(training, None, watch, baselines)
+        return _drain(training, None, watch, baselines, test)
     recipe = training.job.recipe.to_toml({i.what: i.why for i in training.job.inferences})
     with Progress.start(out, training.job.dataset.name, recipe) as progress:
         progress.begin(*training.state())
@@ -331,6 +396,7 @@ def train(
     return run
 
 
+@steady()
 def resume(
     path: str | Path, source: Any = None, *, report: bool = True, baselines: bool = True, watch: Watch | None = None
 ) -> Run:
@@ -340,10 +406,13 @@ def resume(
     source  the data, where the recipe cannot name it: a frame
     Raises  RunError: nothing to go on with, another process at work on it, or data that has changed
     """
-    with Progress.again(Path(path)) as progress:
-        recipe = Recipe.read(progress.folder / RECIPE)
+    folder = Path(path)
+    with Progress.again(folder) if place().is_first else nullcontext() as progress:
+        recipe = Recipe.read(folder / RECIPE)
         training = Fit(prepare(recipe if source is None else source, **({} if source is None else _flat(recipe))))
-        training.load_state(*progress.last())
+        training.load_state(*last_state(folder))
+        if progress is None:
+            return _drain(training, None, None, baselines=False)
         run = _drain(training, progress, watch, baselines)
         progress.finish(run.write, report, run.stop.reason == "interrupted")
         run.path = progress.folder
@@ -355,7 +424,7 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
     return {name: recipe.value(key) for name, key in OPTIONS.items() if name != "source"}
 
 
-def _drain(training: Fit, progress: Progress | None, watch: Watch | None, baselines: bool) -> Run:
+def _drain(training: Fit, progress: Progress | None, watch: Watch | None, baselines: bool, test: bool = True) -> Run:
     """Train to the end, or to Ctrl-C; then the run."""
     if watch:
         watch(training, None)
@@ -366,12 +435,22 @@ def _drain(training: Fit, progress: Progress | None, watch: Watch | None, baseli
             if watch:
                 watch(training, epoch)
     except KeyboardInterrupt:
-        if not training.history:
+        if not training.history or not place().is_first:
             raise
         training.interrupt()
         if progress:
             progress.keep(*training.state())
+        # torchrun waits 30 seconds for its processes to end
+        baselines &= not place().is_shared
+    except ProcessLost as error:
+        if progress is None:
+            raise
+        progress.keep(*training.state())
+        command = f"torchrun ... -m limpide resume {shlex.quote(str(progress.folder))}"
+        raise ProcessLost(
+            *error.problems, _("what was done is kept; go on: {command}").format(command=command)
+        ) from None
     try:
-        return training.run(baselines)
+        return training.run(baselines, test)
     except KeyboardInterrupt:
-        return training.run(baselines=False)
+        return training.run(baselines=False, test=test)

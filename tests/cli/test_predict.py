@@ -1,5 +1,6 @@
 """`limpide predict`: files, pipes, values of one row."""
 
+import io
 import json
 
 import numpy as np
@@ -98,3 +99,50 @@ def test_images_are_trained_on_and_predicted(shown, tmp_path, rng):
     facts = json.loads(out)
     assert (facts["kind"], facts["rows"], facts["shape"]) == ("images", 40, [1, 8, 8])
     assert facts["target"]["classes"] == {"dark": 20, "light": 20}
+
+
+def test_images_come_with_how_unlike_they_are_and_what_was_seen(shown, tmp_path, rng):
+    for label, rows in (("flat", slice(3, 5)), ("high", slice(0, 8))):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for i in range(40):
+            pixels = rng.integers(0, 30, (8, 8), dtype=np.uint8)
+            pixels[rows, 2:6] += 180
+            Image.fromarray(pixels).save(tmp_path / "set" / label / f"{i}.png")
+    assert shown("train", tmp_path / "set", *FAST, "--no-baselines", "--out", "run")[0] == 0
+    for name, pixels in (("like", 180 * (np.arange(64) // 8 // 2 % 2)), ("white", np.full(64, 255))):
+        Image.fromarray(pixels.reshape(8, 8).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    like = tmp_path / "set" / "flat" / "3.png"
+    _code, out, err = shown("predict", "run", like, "--show-seen", "seen")
+    row = pl.read_csv(out.encode()).row(0, named=True)
+    assert (row["image"], row["doubt"]) == ("3.png", "")
+    assert row["unlikeness"] <= 1.5
+    assert "unlike" not in err
+    _code, out, err = shown("predict", "run", tmp_path / "white.png", "--json")
+    facts = json.loads(out)
+    assert facts["predictions"][0]["unlikeness"] > 1
+    assert any(note["text"].startswith("unlike the training images: ") for note in facts["notes"])
+    code, _out, err = shown("predict", "run", like, "--show-seen", "seen")
+    assert (code, "seen: expected" in err) == (2, True)
+
+
+def test_a_table_has_nothing_to_see(shown, iris):
+    code, _out, err = shown("predict", iris, "iris", "--show-seen", "seen")
+    assert (code, err.splitlines()[-1]) == (2, "✗ --show-seen: expected images, got a table; leave it out")
+
+
+def test_images_are_shown_as_half_blocks_side_by_side():
+    from rich.console import Console
+
+    from limpide.cli.seen import Seen, as_blocks, show_seen
+
+    ramp = np.linspace(0, 255, 28 * 28).reshape(1, 28, 28)
+    assert as_blocks(ramp).plain.splitlines() == ["▀" * 28] * 14
+    assert set(as_blocks(ramp, in_colour=False).plain) == set(" ░▒▓█\n")
+    assert len(as_blocks(np.zeros((3, 90, 60))).plain.splitlines()[0]) <= 28
+    seen = [Seen(f"{i}.png", ramp, "", "strange" if i == 1 else "", "7", 0.5) for i in range(9)]
+    console = Console(width=60, record=True, force_terminal=True, file=io.StringIO())
+    show_seen(console, seen)
+    text = console.export_text()
+    assert "0.png                         1.png" in text
+    assert "7  50.0%                      7  50.0% ?" in text
+    assert "4.png" not in text

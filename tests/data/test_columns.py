@@ -102,7 +102,10 @@ def test_what_is_left_out_or_doubtful_is_noted():
     assert notes == {
         "name": ("warning", "left out: every row has a word of its own"),
         "area": ("warning", "numbers expected, but 'big' (row 39), 'huge' (row 40): read as missing"),
-        "when": ("warning", "nothing tells the day from the month; 01/02/2024 was read as 2024-02-01"),
+        "when": (
+            "warning",
+            "nothing tells the day from the month; 01/02/2024 was read as 2024-02-01; the option dates changes it",
+        ),
         "k": ("info", "left out: nothing but 1"),
         "text": ("info", "numbers written as text, read as numbers"),
         "far": ("warning", "20 infinite values read as missing"),

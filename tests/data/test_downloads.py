@@ -87,6 +87,41 @@ def test_another_content_is_never_kept(mirror, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_may_be_known_by_the_sum_of_its_packed_form(mirror, tmp_path):
+    known = Remote("digits.gz", len(CONTENT), packed_md5=hashlib.md5(PACKED).hexdigest())
+    fetch_all([known], [mirror], tmp_path)
+    assert (tmp_path / "digits.gz").read_bytes() == PACKED
+    with pytest.raises(DataError, match=r"its content is not the one known \(MD5\)"):
+        fetch_all([known._replace(name="other.gz", packed_md5="0" * 32)], [mirror], tmp_path)
+    assert [place.name for place in tmp_path.iterdir()] == ["digits.gz"]
+
+
+def test_fashion_mnist_is_read_in_words_from_where_it_lies(monkeypatch, tmp_path):
+    import limpide as lp
+
+    monkeypatch.setenv("LIMPIDE_DATA", str(tmp_path))
+    (tmp_path / "fashion-mnist").mkdir()
+    for part, n in (("train", 60), ("t10k", 10)):
+        images = bytes([0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(n * 784)
+        (tmp_path / "fashion-mnist" / f"{part}-images-idx3-ubyte").write_bytes(images)
+        labels = bytes([0, 0, 8, 1, 0, 0, 0, n]) + bytes(i % 10 for i in range(n))
+        (tmp_path / "fashion-mnist" / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    dataset = lp.open_source("fashion-mnist")
+    assert dataset.inputs.shape == (70, 1, 28, 28)
+    assert dataset.target[60:].to_list() == list(mnist.FASHION.labels)
+    assert {remote.n_bytes for remote in mnist.FASHION.files} == {remote.n_bytes for remote in mnist.DIGITS.files}
+
+
+def test_a_part_of_mnist_keeps_its_shares(mnist_folder, monkeypatch):
+    import limpide as lp
+
+    monkeypatch.setenv("LIMPIDE_DATA", str(mnist_folder))
+    whole, part = lp.open_source("mnist"), lp.open_source("mnist?rows=700")
+    np.testing.assert_array_equal(part.inputs[:600], whole.inputs[:600])
+    np.testing.assert_array_equal(part.inputs[600:], whole.inputs[60_000:60_100])
+    assert part.target[600:].to_list() == whole.target[60_000:60_100].to_list()
+
+
 def test_a_bomb_is_not_unpacked(mirror, tmp_path):
     Mirror.packed = gzip.compress(bytes(50_000_000))
     with pytest.raises(DataError, match="its content is not the one known"):
@@ -115,7 +150,7 @@ def test_mnist_is_found_where_it_lies(mnist_folder, monkeypatch):
     import limpide as lp
 
     monkeypatch.setenv("LIMPIDE_DATA", str(mnist_folder))
-    assert mnist.mnist_folder() == mnist_folder
+    assert mnist.family_folder(mnist.DIGITS) == mnist_folder
     dataset = lp.open_source("mnist")
     assert dataset.inputs.shape == (70_000, 1, 28, 28)
     counts = np.bincount(dataset.target[60_000:].cast(int).to_numpy())
@@ -123,6 +158,6 @@ def test_mnist_is_found_where_it_lies(mnist_folder, monkeypatch):
 
 
 def test_the_known_sums_are_those_of_the_real_files(mnist_folder):
-    for remote in mnist.FILES:
+    for remote in mnist.DIGITS.files:
         content = gzip.decompress((mnist_folder / remote.name).read_bytes())
         assert (len(content), hashlib.sha256(content).hexdigest()) == (remote.n_bytes, remote.sha256)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from limpide.data import image_files
+from limpide.data import image_files, image_places
 from limpide.data.image_files import Wanted, read_image_file, read_image_folder, read_image_zip
 from limpide.data.images import ImagePreparation, brought_to, to_png_base64
 from limpide.errors import DataError
@@ -295,10 +295,10 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/x.png", bytes(10_000))
         archive.writestr("b/x.png", bytes(10_000))
-    monkeypatch.setattr(image_files, "MOST_ZIP_BYTES", 15_000)
+    monkeypatch.setattr(image_places, "MOST_ZIP_BYTES", 15_000)
     with pytest.raises(DataError, match=r"big.zip: expected at most 15,000 bytes once unpacked, got 20,000"):
         read_image_zip(path, ANY)
-    monkeypatch.setattr(image_files, "MOST_ZIP_BYTES", 30_000)
+    monkeypatch.setattr(image_places, "MOST_ZIP_BYTES", 30_000)
     monkeypatch.setattr(image_files, "MOST_FILE_BYTES", 5_000)
     with pytest.raises(DataError, match=r"big.zip/a/x.png: expected at most 5,000 bytes, got 10,000"):
         read_image_zip(path, ANY)
@@ -375,7 +375,20 @@ def test_without_standardising_pixels_go_from_zero_to_one(rng):
     preparation = ImagePreparation.fit(pixels, standardise=False)
     np.testing.assert_allclose(preparation.transform(pixels), pixels / 255, rtol=1e-6)
     assert preparation.input_shape == (3, 4, 4)
-    assert preparation.reading == {"size": (4, 4), "channels": 3}
+    assert preparation.reading == Wanted((4, 4), 3, need_target=False)
+    (row,) = preparation.rows()
+    assert (row.treatment, row.arithmetic) == ("upright, on white, 4 × 4, colour, scaled to [0, 1]", "pixel / 255")
+
+
+@pytest.mark.parametrize(
+    ("ends", "arithmetic"), [((-1.0, 1.0), "2 pixel / 255 - 1"), ((0.5, 1.0), "0.5 pixel / 255 + 0.5")]
+)
+def test_black_and_white_become_the_ends_of_the_range_asked_for(ends, arithmetic):
+    pixels = np.array([0, 255], np.uint8).reshape(1, 1, 1, 2)
+    preparation = ImagePreparation.fit(pixels, pixel_range=ends)
+    np.testing.assert_allclose(preparation.transform(pixels).ravel(), ends, atol=1e-6)
+    assert preparation.rows()[-1].arithmetic == arithmetic
+    assert ImagePreparation.from_dict(preparation.to_dict()) == preparation
 
 
 def test_mnist_is_scaled_by_its_documented_mean_and_deviation(mnist_folder):

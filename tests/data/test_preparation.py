@@ -157,7 +157,21 @@ def test_without_standardising_numbers_pass_as_they_are():
 
 def test_a_number_that_never_changes_in_training_becomes_zero():
     preparation = TablePreparation.fit(pl.DataFrame({"x": [3.1] * 4}), [Column("x", "number")])
-    assert preparation.transform(pl.DataFrame({"x": [3.1, 4.1]})).ravel().tolist() == [0, 1]
+    # nothing was learned of it: another value must not reach the weights as they were born
+    assert preparation.transform(pl.DataFrame({"x": [3.1, 4.1]})).ravel().tolist() == [0, 0]
+
+
+def test_a_slip_of_the_pen_is_taken_for_the_nearest_number_half_a_range_outside_training():
+    preparation = TablePreparation.fit(pl.DataFrame({"x": [10.0, 12.0, 14.0]}), [Column("x", "number")])
+    out = preparation.transform(pl.DataFrame({"x": [8.0, 1.4, -900.0, 16.0, 140.0, 15.5]})).ravel()
+    sd = np.std([10.0, 12.0, 14.0])
+    np.testing.assert_allclose(out, np.array([-4, -4, -4, 4, 4, 3.5]) / sd, rtol=1e-6)
+    assert preparation.rows()[0].treatment.endswith("; kept between 8 and 16")
+
+
+def test_numbers_taken_as_they_are_have_no_bounds():
+    preparation = TablePreparation.fit(pl.DataFrame({"x": [1.0, 2.0]}), [Column("x", "number")], standardise=False)
+    assert preparation.transform(pl.DataFrame({"x": [-1e6, 1e6]})).ravel().tolist() == [-1e6, 1e6]
 
 
 def test_numbers_beyond_the_usual_stay_finite():
@@ -314,8 +328,8 @@ def test_what_is_unlike_training_is_noted(houses):
 def test_layer_zero_reads_as_sentences_and_arithmetic(houses):
     area, _rooms, city, garden, sold = houses.rows()
     assert area.treatment == (
-        "standardised: mean 0, standard deviation 1 over the training rows; missing values become 70, with a feature "
-        "that says so"
+        "standardised: mean 0, standard deviation 1 over the training rows; kept between 15 and 155; missing values "
+        "become 70, with a feature that says so"
     )
     assert area.arithmetic == "(area - 79) / 24.17"
     assert city.treatment.startswith("one-hot: 3 categories and one for all others; missing values become Lyon")

@@ -223,11 +223,11 @@ def test_images_may_come_as_arrays(rng):
             DataError,
             'data set moons: unknown name "nois"; did you mean "noise"?',
         ),
-        ("houses.csv?size=3", DataError, "houses.csv: expected no option, got size"),
+        ("houses.csv?size=3", UnknownName, 'houses.csv: unknown name "size"; choose among delimiter, decimal,'),
         (
             "photos?size=big&channels=2&colour=1",
             DataError,
-            'photos: unknown name "colour"; choose among size, channels\n'
+            'photos: unknown name "colour"; choose among size, channels, centre\n'
             "photos, size: expected rows and columns such as 32x32, at most 4096, got 'big'\n"
             "photos, channels: expected 1 (grey) or 3 (colour), got '2'",
         ),
@@ -302,3 +302,18 @@ def test_any_text_gives_data_or_an_input_error(text, form):
     except InputError:
         return
     assert len(dataset) > 0
+
+
+def test_pictures_to_learn_from_are_centred_when_asked(here):
+    for name, level in (("a", 30), ("b", 90)):
+        (here / "drawn" / name).mkdir(parents=True)
+        canvas = np.full((120, 90), 250, np.uint8)
+        canvas[40:70, 20:30] = level
+        Image.fromarray(canvas).save(here / "drawn" / name / "1.png")
+    dataset = open_source("drawn?centre=yes")
+    assert dataset.inputs.shape == (2, 1, 28, 28)
+    assert dataset.treated[0].said == "dark strokes, turned over, 30 × 10 pixels brought to 20"
+    assert open_source("drawn?centre=yes&size=14x14").inputs.shape == (2, 1, 14, 14)
+    assert open_source("drawn?centre=no&size=14x14").treated[0].said == ""
+    with pytest.raises(DataError, match="drawn, centre: expected yes or no, got 'perhaps'"):
+        open_source("drawn?centre=perhaps")

@@ -167,3 +167,11 @@ def test_an_impossible_split_says_what_to_do(n, method, options, message):
 def test_an_unknown_method_is_answered_with_the_nearest():
     with pytest.raises(UnknownName, match='split method: unknown name "stratifed"; did you mean "stratified"'):
         split(9, "stratifed")
+
+
+def test_the_last_rows_test_and_validation_is_dealt_out_among_the_others():
+    parts = split(1000, "last", validation=0.2, test=0.1, seed=3)
+    assert parts.test.tolist() == list(range(900, 1000))
+    assert (len(parts.train), len(parts.validation)) == (700, 200)
+    assert parts.validation.tolist() != list(range(700, 900))
+    assert 350 < parts.validation.mean() < 550

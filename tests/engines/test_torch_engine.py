@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import subprocess
 import sys
 
 import numpy as np
@@ -34,6 +35,14 @@ def engine():
 
     torch.set_num_threads(1)
     return torch_engine
+
+
+@pytest.fixture
+def model(engine):
+    """The module of networks on their device."""
+    from limpide.engines import torch_model
+
+    return torch_model
 
 
 def started(network, rng, optimizer="adam", precision="float64", loss="cross_entropy", **options):
@@ -82,9 +91,9 @@ def test_how_often_the_losses_are_looked_at_changes_no_bit(engine, monkeypatch):
 # how it is run
 
 
-def test_a_relu_changes_places_with_the_pooling_behind_it(engine):
+def test_a_relu_changes_places_with_the_pooling_behind_it(model):
     network = Network.parse("1x8x8, conv 4 3x3 relu, maxpool 2, relu, relu, maxpool 2, tanh, flatten, 2, relu")
-    assert engine._course(network) == [0, 2, 1, 3, 5, 4, 6, 7, 8, 9]
+    assert model._course(network) == [0, 2, 1, 3, 5, 4, 6, 7, 8, 9]
 
 
 def test_the_exchange_changes_neither_outputs_nor_gradients(engine, rng):
@@ -206,19 +215,84 @@ def test_pictures_in_bytes_are_evaluated_as_numbers(engine, rng):
     np.testing.assert_array_equal(outputs, get_engine("torch").forward(network, weights, x.astype(np.float32)))
 
 
+# mixed precision: on a CPU as on a GPU, but for the speed
+
+
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+@pytest.mark.parametrize("case", WHOLE_CASES[:5], ids=lambda case: case.name)
+def test_mixed_precision_stays_near_the_reference(engine, case, half, monkeypatch):
+    import torch
+
+    from limpide.engines import torch_precision
+
+    monkeypatch.setattr(torch_precision, "half_type", lambda device: getattr(torch, half))
+    x, y = case.rows(24, "float32")
+    ends = []
+    for name, precision in (("numpy", "float32"), ("torch", "mixed")):
+        adam = make_optimizer("adam", rate=1e-3)
+        trainer = get_engine(name).trainer(case.network, case.loss, adam, case.weights(), precision=precision)
+        losses = np.concatenate([trainer.run(x, y, np.arange(24), 8, noise_of(epoch)) for epoch in range(2)])
+        ends.append((losses, trainer.weights(), trainer.evaluate(x)))
+    (losses, weights, outputs), (mixed_losses, mixed_weights, mixed_outputs) = ends
+    assert_close(mixed_losses, losses, "training", "mixed", "losses")
+    assert_close(mixed_outputs, outputs, "training", "mixed", "outputs")
+    for name, array in mixed_weights.items():
+        assert array.dtype == np.float32
+        assert_close(array, weights[name], "training", "mixed", name)
+
+
+def test_a_gradient_too_large_for_float16_leaves_its_update_out_and_halves_the_scale(engine, rng, monkeypatch):
+    import torch
+
+    from limpide.engines import torch_precision
+
+    monkeypatch.setattr(torch_precision, "half_type", lambda device: torch.float16)
+    network = Network.parse("3, 4 relu, 2")
+    x, y = digits(rng, network, 8)
+    x = x.astype(np.float32)
+    for optimizer in ("adam", "adamw", "sgd", "momentum", "rmsprop"):
+        trainer = started(network, rng, optimizer, precision="mixed")
+        before = trainer.state()
+        trainer.mixed.scale.fill_(2.0**40)
+        trainer.run(x, y, np.arange(4), 4, noise_of(0))
+        after = trainer.state()
+        np.testing.assert_array_equal(after["params"], before["params"])
+        assert (after["mixed/scale"], after["mixed/made"], after["step"]) == (2.0**39, 0, 1)
+        trainer.mixed.scale.fill_(2.0**10)
+        trainer.run(x, y, np.arange(4), 4, noise_of(0))
+        assert (trainer.state()["params"] != before["params"]).any()
+        resumed = started(network, rng, optimizer, precision="mixed")
+        resumed.load_state(trainer.state())
+        assert_same_bits(resumed.state(), trainer.state())
+
+
+def test_mixed_precision_is_refused_by_the_other_engines_in_words():
+    network = Network.parse("3, 4 relu, 2")
+    assert choose_engine("auto", network, 10, "mixed").name == "torch"
+    with pytest.raises(RecipeError) as caught:
+        choose_engine("compiled", network, 10, "mixed")
+    assert str(caught.value) == "engine: expected torch, the one engine that multiplies in 16 bits, got compiled"
+
+
+def test_a_training_does_not_load_pytorch_s_compiler():
+    """Which `torch.optim` does, and takes longer than many a training."""
+    TestTorch().open()
+    text = "import sys, limpide; limpide.train('iris', engine='torch', epochs=1, save=False, baselines=False); "
+    text += "sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0
+
+
 # what it has
 
 
 def test_every_layer_loss_and_optimizer_has_its_row(engine):
-    from limpide.engines import torch_functions
+    from limpide.engines import torch_functions, torch_updates
     from limpide.nn.activations import ACTIVATIONS
 
     assert set(torch_functions.LAYERS) == set(LAYERS.values())
     assert set(torch_functions.ACTIVATIONS) == set(ACTIVATIONS)
     assert set(torch_functions.LOSSES) == set(LOSSES)
-    assert set(torch_functions.OPTIMIZERS) == set(OPTIMIZERS.values())
-    for ours, native in torch_functions.OPTIMIZERS.items():
-        assert set(native.slots) == set(ours.slots)
+    assert set(torch_updates.UPDATES) == set(OPTIMIZERS.values())
 
 
 def test_all_that_is_lacking_is_named_at_once(engine):
@@ -241,10 +315,10 @@ def test_the_device_is_the_one_named(engine, monkeypatch):
     assert engine_versions()["torch"].endswith(", cpu")
 
 
-def test_without_a_name_the_device_is_the_fastest_kind_there_is(engine, monkeypatch):
+def test_without_a_name_the_device_is_the_fastest_kind_there_is(engine, model, monkeypatch):
     monkeypatch.delenv("LIMPIDE_DEVICE", raising=False)
     there = {"cpu"}
-    monkeypatch.setattr(engine, "_is_available", lambda kind: kind in there)
+    monkeypatch.setattr(model, "_is_available", lambda kind: kind in there)
     assert engine.choose_device().type == "cpu"
     there.add("mps")
     assert engine.choose_device(np.dtype("float32")).type == "mps"
@@ -254,9 +328,9 @@ def test_without_a_name_the_device_is_the_fastest_kind_there_is(engine, monkeypa
 
 
 @pytest.mark.parametrize("name", ["abacus", "meta:nowhere"])
-def test_a_device_that_is_not_there_is_refused(engine, name, monkeypatch):
+def test_a_device_that_is_not_there_is_refused(engine, model, name, monkeypatch):
     monkeypatch.setenv("LIMPIDE_DEVICE", name)
-    monkeypatch.setattr(engine, "_is_available", lambda kind: kind == "cpu")
+    monkeypatch.setattr(model, "_is_available", lambda kind: kind == "cpu")
     with pytest.raises(RecipeError) as caught:
         engine.choose_device()
     assert str(caught.value) == f"LIMPIDE_DEVICE: expected cpu, got {name!r}"

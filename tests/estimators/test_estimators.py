@@ -279,7 +279,7 @@ def test_every_parameter_reaches_the_training():
 def test_what_was_left_open_is_told_with_its_reason():
     model = NetworkClassifier(random_state=0, epochs=1).fit(*load_iris(return_X_y=True))
     made = {inference.what: inference for inference in model.inferences_}
-    assert made["network.layers"].value == "128 relu, dropout 0.1"
+    assert made["network.layers"].value == "64 silu, dropout 0.2, 32 silu, dropout 0.2"
     assert {"optimizer.name", "optimizer.rate", "training.batch_size", "training.patience"} <= set(made)
     assert all(inference.why for inference in model.inferences_)
 

@@ -11,14 +11,22 @@ import click
 
 import limpide
 from limpide.cli.checking import check
+from limpide.cli.comparing import compare
+from limpide.cli.completion import complete_parameters, completion
+from limpide.cli.engines import engines, settings
+from limpide.cli.exporting import export
+from limpide.cli.labs import labs
 from limpide.cli.options import lang
 from limpide.cli.predictions import evaluate, predict
+from limpide.cli.recipes import recipes
 from limpide.cli.runs import runs, show
 from limpide.cli.screen import complain
 from limpide.cli.training import new, resume, train
 from limpide.cli.understanding import data, network
+from limpide.distributed import signed
 from limpide.errors import LimpideError
 from limpide.i18n import _
+from limpide.settings import is_set
 
 
 class _InOrder(click.Group):
@@ -31,7 +39,25 @@ class _InOrder(click.Group):
 @click.group(
     "limpide",
     cls=_InOrder,
-    commands=[train, resume, predict, evaluate, runs, show, check, data, new, network],
+    commands=[
+        train,
+        resume,
+        compare,
+        predict,
+        evaluate,
+        runs,
+        show,
+        check,
+        data,
+        new,
+        recipes,
+        network,
+        engines,
+        settings,
+        completion,
+        export,
+        labs,
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     subcommand_metavar=_("COMMAND ..."),
     help=_("Train neural networks on your own tables and images, and see every number they compute."),
@@ -41,6 +67,9 @@ class _InOrder(click.Group):
 @lang
 def group() -> None:
     """The words after `limpide`."""
+
+
+complete_parameters(group)
 
 
 def run(words: Sequence[str]) -> int:
@@ -66,19 +95,15 @@ def run(words: Sequence[str]) -> int:
         return error.exit_code
     except LimpideError as error:
         _trace()
-        complain(error.problems)
+        complain(signed(error.problems))
         return error.exit_code
     except Exception as error:
         _trace()
-        hint = "" if _is_debug() else _("; LIMPIDE_DEBUG=1 shows where")
+        hint = "" if is_set("LIMPIDE_DEBUG") else _("; LIMPIDE_DEBUG=1 shows where")
         complain([_("unexpected error: {kind}: {text}{hint}").format(kind=type(error).__name__, text=error, hint=hint)])
         return 1
 
 
-def _is_debug() -> bool:
-    return os.environ.get("LIMPIDE_DEBUG", "") not in ("", "0")
-
-
 def _trace() -> None:
-    if _is_debug():
+    if is_set("LIMPIDE_DEBUG"):
         traceback.print_exc()

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from limpide.data.reading import OPTIONS as READING
 from limpide.errors import RecipeError, UnknownName, problem
 from limpide.i18n import LANGUAGES, _
 
@@ -49,6 +50,21 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How a table file is written, against what would be guessed: gathered as `reading`, by name."""
+
+    def gather(context: click.Context, option: click.Parameter, value: Any) -> None:
+        reading = context.params.setdefault("reading", {})
+        if value is not None:
+            reading[option.name] = value
+
+    for name, option in reversed(READING.items()):
+        words = f"--{name}/--no-{name}" if name == "header" else f"--{name}"
+        kind: dict[str, Any] = {"default": None} if name == "header" else {"metavar": option.metavar}
+        command = click.option(words, name, expose_value=False, callback=gather, help=_(option.help), **kind)(command)
+    return command
+
+
 def recipe_values(named: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, Any]:
     """Dotted keys of a recipe with their values.
 
@@ -66,13 +82,14 @@ def recipe_values(named: Mapping[str, Any], others: Mapping[str, str]) -> dict[s
         key = OPTIONS.get(name, name)
         if key not in OPTIONS.values() and key.rpartition(".")[0] not in tables:
             unknown.append(str(UnknownName("--option", name, [*OPTIONS, *OPTIONS.values()])))
-        values[key] = _toml_value(text)
+        values[key] = toml_value(text)
     if unknown:
         raise RecipeError(*unknown)
     return values
 
 
-def _toml_value(text: str) -> Any:
+def toml_value(text: str) -> Any:
+    """A value as TOML writes it, or a bare word."""
     try:
         read = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

@@ -26,7 +26,7 @@ LINE = 70
 
 def show_job(console: Console, job: Job) -> None:
     """Before the first update: the data, what was inferred and why, the network."""
-    parts: dict[str, int] = {name: len(rows.x) for name, rows in job.parts.items()}
+    parts: dict[str, int] = dict(job.sizes)
     title = labelled(job.dataset.name, split_sentence(parts))
     console.print(title, style="bold", soft_wrap=not console.is_terminal)
     show_notes(console, job.notes)

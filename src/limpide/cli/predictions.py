@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.options import as_json, lang, read_pairs
+from limpide.cli.options import as_json, lang, read_pairs, reading_options
 from limpide.cli.screen import make_table, natural_width, open_console, percent, print_json, show_notes
+from limpide.cli.streams import predict_large
 from limpide.errors import DataError, MissingPackage, RecipeError, UnknownName, did_you_mean, problem
 from limpide.i18n import _, format_count, format_decimal, format_number, ngettext
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
+    from limpide.cli.seen import Seen
     from limpide.data.dataset import Dataset, Note
     from limpide.runs import Run
 
@@ -49,36 +51,77 @@ FORMATS = (".csv", ".tsv", ".parquet", ".xlsx")
 )
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help=_("Write .csv, .tsv, .parquet or .xlsx."))
 @click.option("--force", is_flag=True, help=_("Overwrite the file of --out."))
+@click.option(
+    "--show-seen",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help=_("Write each image as the network saw it, and a page of them."),
+)
+@click.option(
+    "--memory", metavar="SIZE", help=_("Larger tables are predicted piece by piece, with --out; 2 GB when left out.")
+)
+@reading_options
 @as_json
 @lang
 def predict(
-    folder: str, source: str | None, values: dict[str, str], out: Path | None, force: bool, is_json: bool
+    folder: str,
+    source: str | None,
+    values: dict[str, str],
+    out: Path | None,
+    force: bool,
+    show_seen: Path | None,
+    memory: str | None,
+    reading: dict[str, Any],
+    is_json: bool,
 ) -> None:
     """What is wrong with the request is told before the run is read."""
+    from limpide.cli.seen import doubt_notes, what_was_seen
     from limpide.runs import load
 
+    _check_request(source, values, out, force)
+    run = load(folder)
+    if source is not None and predict_large(run, source, out, memory, reading, is_json):
+        return
+    given: Any = source if source is not None else [_row(run, values)]
+    dataset = run.read(given, reading)
+    inputs: Any = dataset.inputs
+    predictions = run.predictions(inputs)
+    seen = what_was_seen(run, dataset, predictions)
+    notes = [*dataset.notes, *run.preparation.notes(inputs), *doubt_notes(seen, dataset.name)]
+    table = _beside(dataset, predictions, [one.doubt for one in seen])
+    if show_seen is not None:
+        _write_seen(show_seen, seen, dataset, folder)
+    if out is not None:
+        _write(table, out)
+    if is_json:
+        _print_facts(run, folder, predictions, notes, out)
+    elif values:
+        _show_one(open_console(), run, predictions, notes)
+    else:
+        _show_table(table, predictions, notes, out, seen)
+
+
+def _check_request(source: str | None, values: Mapping[str, str], out: Path | None, force: bool) -> None:
+    """RecipeError for a request that cannot be answered, whatever the run."""
     if (source is None) == (not values):
         got = _("neither") if source is None else _("both")
         raise RecipeError(problem("predict", _("either SOURCE or --set"), got))
     if out is not None:
         _check_out(out, force)
-    run = load(folder)
-    given: Any = source if source is not None else [_row(run, values)]
-    dataset = run.read(given)
-    inputs: Any = dataset.inputs
-    predictions = run.predictions(inputs)
-    notes = [*dataset.notes, *run.preparation.notes(inputs)]
-    table = _beside(dataset, predictions)
-    if out is not None:
-        _write(table, out)
-    if is_json:
-        facts: dict[str, Any] = {"run": folder, "task": run.task, "target": run.target.name, "rows": len(predictions)}
-        facts["notes"] = [asdict(note) for note in notes]
-        print_json(facts | ({"out": str(out)} if out is not None else {"predictions": predictions.to_dicts()}))
-    elif values:
-        _show_one(open_console(), run, predictions, notes)
-    else:
-        _show_table(table, predictions, notes, out)
+
+
+def _print_facts(run: Run, folder: str, predictions: pl.DataFrame, notes: list[Note], out: Path | None) -> None:
+    facts: dict[str, Any] = {"run": folder, "task": run.task, "target": run.target.name, "rows": len(predictions)}
+    facts["notes"] = [asdict(note) for note in notes]
+    print_json(facts | ({"out": str(out)} if out is not None else {"predictions": predictions.to_dicts()}))
+
+
+def _write_seen(folder: Path, seen: list[Seen], dataset: Dataset, run: str) -> None:
+    from limpide.cli.seen import write_seen
+
+    if not seen:
+        raise RecipeError(problem("--show-seen", _("images"), _("a table"), _("leave it out")))
+    write_seen(folder, seen, dataset, run)
 
 
 def _row(run: Run, values: Mapping[str, str]) -> dict[str, str | None]:
@@ -101,7 +144,7 @@ def _row(run: Run, values: Mapping[str, str]) -> dict[str, str | None]:
     return {name: values[name] or None for name in known}
 
 
-def _beside(dataset: Dataset, predictions: pl.DataFrame) -> pl.DataFrame:
+def _beside(dataset: Dataset, predictions: pl.DataFrame, doubts: list[str]) -> pl.DataFrame:
     """The predictions behind the data's own columns; for images, behind their files or their numbers."""
     import polars as pl
 
@@ -111,6 +154,8 @@ def _beside(dataset: Dataset, predictions: pl.DataFrame) -> pl.DataFrame:
         given = pl.DataFrame({"image": dataset.names or range(1, len(predictions) + 1)})
     if dataset.target is not None:
         given = given.with_columns(dataset.target)
+    if doubts:
+        predictions = predictions.with_columns(doubt=pl.Series(doubts))
     # a file that was predicted before brings old predictions along: the new ones take their place
     return given.drop(predictions.columns, strict=False).hstack(predictions)
 
@@ -168,8 +213,12 @@ def _show_one(console: Console, run: Run, predictions: pl.DataFrame, notes: list
     show_notes(console, notes)
 
 
-def _show_table(table: pl.DataFrame, predictions: pl.DataFrame, notes: list[Note], out: Path | None) -> None:
+def _show_table(
+    table: pl.DataFrame, predictions: pl.DataFrame, notes: list[Note], out: Path | None, seen: list[Seen]
+) -> None:
     """The predictions on a terminal; all of them as CSV in a pipe, with the notes aside."""
+    from limpide.cli.seen import show_seen
+
     is_piped = not sys.stdout.isatty()
     show_notes(open_console(is_json=is_piped), notes)
     if out is not None:
@@ -179,13 +228,17 @@ def _show_table(table: pl.DataFrame, predictions: pl.DataFrame, notes: list[Note
     elif is_piped:
         sys.stdout.write(table.write_csv())
     else:
-        _show_first(open_console(), table, predictions)
+        if any(one.said or one.doubt for one in seen):
+            show_seen(open_console(), seen)
+        # the doubts stand among the notes
+        _show_first(open_console(), table.drop("doubt", strict=False) if seen else table, predictions)
 
 
 def _show_first(console: Console, table: pl.DataFrame, predictions: pl.DataFrame) -> None:
-    """The first rows: beside the data's own columns where there is room."""
+    """The first rows: beside the data's own columns where there is room, with every probability where there is."""
     shown = None
-    for frame in (table, predictions):
+    certain = [name for name in table.columns if name.startswith("P(")]
+    for frame in (table, predictions, table.drop(certain)) if certain else (table, predictions):
         head = frame.head(SHOWN_ROWS)
         cells = [[str(i + 1) for i in range(len(head))], *(_cells(column) for column in head)]
         right = [0, *(i + 1 for i, kind in enumerate(frame.dtypes) if kind.is_numeric())]
@@ -219,16 +272,17 @@ def _cells(column: pl.Series) -> list[str]:
 )
 @click.argument("folder", metavar="RUN")
 @click.argument("source", required=False)
+@reading_options
 @as_json
 @lang
-def evaluate(folder: str, source: str | None, is_json: bool) -> None:
+def evaluate(folder: str, source: str | None, reading: dict[str, Any], is_json: bool) -> None:
     """With JSON as with tables: every metric, its interval where there is one, and the confusion matrix."""
     from limpide.cli.pages import classes_table, evaluation_facts, metrics_table
     from limpide.openings import openings_sentence
     from limpide.runs import load
 
     run = load(folder)
-    dataset = None if source is None else run.read(source)
+    dataset = None if source is None else run.read(source, reading)
     notes = [] if dataset is None else [*dataset.notes, *_note_on_origin(run, dataset)]
     evaluation = run.evaluate(dataset)
     if is_json:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.options import as_json, data_options, lang, read_pairs, recipe_values
+from limpide.cli.options import as_json, data_options, lang, read_pairs, reading_options, recipe_values
 from limpide.cli.screen import as_command, complain, open_console, print_json, printable
+from limpide.distributed import place
 from limpide.errors import RecipeError, problem
 from limpide.i18n import _
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from limpide.job import Job
     from limpide.recipe import Recipe
     from limpide.runs import Run
+    from limpide.training import Watch
 
 RECIPE_OPTIONS: dict[str, tuple[str, str, type, str]] = {
     "--network": ("network", "TEXT", str, _('Hidden layers, such as "64 relu, 32 relu", or a whole network.')),
@@ -29,14 +31,23 @@ RECIPE_OPTIONS: dict[str, tuple[str, str, type, str]] = {
     "--rate": ("rate", "R", float, _("Learning rate.")),
     "--loss": ("loss", "NAME", str, _("What training lowers, such as mse or cross_entropy.")),
     "--patience": ("patience", "N", int, _("Epochs without progress before stopping; 0 means never.")),
-    "--split": ("split", "METHOD", str, _("Which rows test: random, stratified, group, time, ordered, distinct.")),
+    "--split": ("split", "METHOD", str, _("Which rows test: random, stratified, group, hash, time, last, ...")),
     "--split-by": ("split_column", "COL", str, _("The column of the groups or of the time.")),
     "--validation": ("validation", "SHARE", float, _("Share of the rows that stops the training.")),
     "--test": ("test", "SHARE", float, _("Share of the rows kept for the final exam.")),
     "--seed": ("seed", "S", int, _("Root of every random number.")),
     "--engine": ("engine", "NAME", str, _("What computes, such as numpy; auto chooses.")),
+    "--memory": ("memory", "SIZE", str, _("What a table read piece by piece may hold, such as 2 GB.")),
 }
 """Option -> the recipe's flat option, the word and the type of its value, its help."""
+
+
+log_option = click.option(
+    "--log",
+    metavar="NAME[=WHERE]",
+    multiple=True,
+    help=_("Write the epochs elsewhere too: csv=FILE, tensorboard[=DIR], mlflow[=URI]; may be repeated."),
+)
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,7 +67,13 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         help=_("Go on with a leak that would stop the training; all accepts each; may be repeated."),
     )
-    command = other(accept(command))
+    stream = click.option(
+        "--stream/--no-stream",
+        "stream",
+        default=None,
+        help=_("Read the table piece by piece; left out, where it would not fit in memory."),
+    )
+    command = stream(other(accept(command)))
     for name, (flat, metavar, kind, text) in reversed(RECIPE_OPTIONS.items()):
         command = click.option(name, flat, metavar=metavar, type=kind, help=text)(command)
     return command
@@ -68,8 +85,11 @@ def read_recipe(source: str, values: Mapping[str, Any]) -> Recipe:
 
     named = {flat: values[flat] for flat, *_rest in RECIPE_OPTIONS.values()}
     lists = {name: list(values[name]) for name in ("drop", "accept_leaks")}
-    said = {"target": values["target"], "kinds": values["kinds"], **lists, **named}
-    return recipe_of(source).with_values(recipe_values(said, values["others"]))
+    recipe = recipe_of(source)
+    options = {**recipe.data.options, **values["reading"]} if values["reading"] else None
+    said = {"target": values["target"], "kinds": values["kinds"], "data_options": options, **lists, **named}
+    said["stream"] = values["stream"]
+    return recipe.with_values(recipe_values(said, values["others"]))
 
 
 @click.command(
@@ -77,32 +97,45 @@ def read_recipe(source: str, values: Mapping[str, Any]) -> Recipe:
     help=_(
         "Train a network on SOURCE, and write a run with its report.\n\n"
         "SOURCE is the name of a built-in data set (digits, iris, ...), a table (CSV, TSV, Parquet, Excel), a folder "
-        "or zip file of images with a folder for each class, IDX files, or a recipe (.toml). What is left out is "
-        "inferred from the data, and said. The network is measured on rows it never saw, beside simpler models.\n\n"
+        "of tables with the same columns, a folder or zip file of images with a folder for each class, IDX files, or "
+        "a recipe (.toml, or the name of one that `limpide recipes` lists). What is left out is inferred from the "
+        "data, and said. The network is measured on rows it never saw, beside simpler models.\n\n"
         "Ctrl-C stops the training and keeps the best weights so far."
     ),
 )
 @click.argument("source")
 @data_options
+@reading_options
 @recipe_options
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help=_("The run's folder; else runs/NAME-001."))
 @click.option("--no-report", is_flag=True, help=_("Write no report."))
 @click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
+@log_option
 @click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
 @as_json
 @lang
 def train(
-    source: str, out: Path | None, no_report: bool, no_baselines: bool, quiet: bool, is_json: bool, **values: Any
+    source: str,
+    out: Path | None,
+    no_report: bool,
+    no_baselines: bool,
+    log: tuple[str, ...],
+    quiet: bool,
+    is_json: bool,
+    **values: Any,
 ) -> int:
     """Exit code 1 when the training diverged, its last good weights kept."""
-    from limpide.cli.progress import Progress
+    from limpide.loggers import open_loggers
 
     recipe = read_recipe(source, values)
     from limpide.training import train as train_run
 
     console = open_console(is_json)
-    with nullcontext() if quiet else Progress(console, source) as watch:
+    with open_loggers(*log) as loggers, _shown(console, source, quiet) as watch:
+        watch = loggers.beside(watch)
         run = train_run(recipe, out=out, report=not no_report, baselines=not no_baselines, watch=watch)
+        loggers.close(run)
+    complain(loggers.problems)
     return _show_trained(console, run, quiet, is_json)
 
 
@@ -116,24 +149,37 @@ def train(
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--no-report", is_flag=True, help=_("Write no report."))
 @click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
+@log_option
 @click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
 @as_json
 @lang
-def resume(folder: Path, no_report: bool, no_baselines: bool, quiet: bool, is_json: bool) -> int:
+def resume(folder: Path, no_report: bool, no_baselines: bool, log: tuple[str, ...], quiet: bool, is_json: bool) -> int:
     """Exit code 1 when the training diverged, its last good weights kept."""
-    from limpide.cli.progress import Progress
+    from limpide.loggers import open_loggers
     from limpide.training import resume as resume_run
 
     console = open_console(is_json)
-    with nullcontext() if quiet else Progress(console, str(folder)) as watch:
+    with open_loggers(*log) as loggers, _shown(console, str(folder), quiet) as watch:
+        watch = loggers.beside(watch)
         run = resume_run(folder, report=not no_report, baselines=not no_baselines, watch=watch)
+        loggers.close(run)
+    complain(loggers.problems)
     return _show_trained(console, run, quiet, is_json)
+
+
+def _shown(console: Console, source: str, quiet: bool) -> AbstractContextManager[Watch | None]:
+    """What follows the training on the screen of the first process."""
+    from limpide.cli.progress import Progress
+
+    return nullcontext() if quiet or not place().is_first else Progress(console, source)
 
 
 def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool) -> int:
     """What a training ends with, and its exit code."""
     from limpide.cli.pages import SHORT, metrics_table, show_end
 
+    if not place().is_first:
+        return int(run.stop.reason == "diverged")
     if not quiet:
         if not console.is_terminal:
             console.print()
@@ -159,6 +205,7 @@ def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool) -> int
 )
 @click.argument("source", metavar="FILE")
 @data_options
+@reading_options
 @recipe_options
 @click.option("--out", metavar="RECIPE", type=click.Path(path_type=Path), help=_("The recipe's file; else NAME.toml."))
 @lang

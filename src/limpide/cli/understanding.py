@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.options import as_json, data_options, lang
+from limpide.cli.options import as_json, data_options, lang, reading_options
 from limpide.cli.screen import labelled, make_table, open_console, percent, print_json, printable, show_notes, sparkline
 from limpide.i18n import _, format_count, format_number, ngettext
 
@@ -66,20 +67,34 @@ def layer_facts(network: Network) -> list[dict[str, Any]]:
 )
 @click.argument("source")
 @data_options
+@reading_options
+@click.option(
+    "--figures", metavar="DIR", type=click.Path(path_type=Path), help=_("Draw the data into a new folder, as SVG.")
+)
 @as_json
 @lang
-def data(source: str, target: str | None, kinds: dict[str, str], drop: tuple[str, ...], is_json: bool) -> None:
+def data(
+    source: str,
+    figures: Path | None,
+    target: str | None,
+    kinds: dict[str, str],
+    drop: tuple[str, ...],
+    reading: dict[str, Any],
+    is_json: bool,
+) -> None:
     """The target is summed up like any column."""
     from limpide.data.columns import describe, summarise, task_of
     from limpide.data.dataset import Column
     from limpide.data.sources import open_source
 
-    dataset = open_source(source, target, kinds, drop)
+    dataset = open_source(source, target, kinds, drop, options=reading)
     assert dataset.target is not None
     task, why = task_of(dataset)
     columns = describe(dataset)
     answer = summarise(dataset.target, Column(dataset.target.name, "number" if task == "regression" else "category"))
     classes = {} if task == "regression" else _class_counts(dataset.target)
+    if figures is not None:
+        _draw(figures, dataset, classes, columns)
     if is_json:
         goal = {"name": answer.name, "task": task, "why": why, **(_figures(answer) if not classes else {})}
         print_json(_data_facts(dataset, columns) | {"target": goal | {"classes": classes}})
@@ -92,6 +107,21 @@ def data(source: str, target: str | None, kinds: dict[str, str], drop: tuple[str
     console.print(labelled(printable(answer.name), task), style="bold", end="")
     console.print(f" ({why})", soft_wrap=True)
     console.print(_classes_table(answer.name, classes) if classes else _numbers_table([answer]))
+
+
+def _draw(folder: Path, dataset: Dataset, classes: dict[str, int], columns: list[ColumnSummary]) -> None:
+    """Every figure of the data, in a file of its own.
+
+    Raises  RunError  when the folder is there and not empty, or cannot be written
+    """
+    from limpide.checkpoint import write_folder
+    from limpide.figures.data import explore
+
+    def write(place: Path) -> None:
+        for picture in explore(dataset, classes, columns):
+            picture.save(place / f"{picture.name}.svg")
+
+    write_folder(folder, write)
 
 
 def _class_counts(target: pl.Series) -> dict[str, int]:

@@ -15,7 +15,7 @@ import polars as pl
 from limpide.catalogue import Catalogue
 from limpide.data import generators
 from limpide.data.dataset import Column, Dataset, Note
-from limpide.data.mnist import mnist
+from limpide.data.mnist import DIGITS, FASHION, N_ROWS, read_family
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import N_, _, format_count, format_number
 
@@ -190,9 +190,22 @@ BUILTIN.add(
     Builtin(
         "mnist",
         N_("70,000 handwritten digits of 28 × 28 grey pixels, the last 10,000 to test on (LeCun et al., 1998)"),
-        mnist,
+        lambda rows: read_family(DIGITS, rows),
         "digit",
-        suggested={"split.method": "ordered", "split.test": 10_000 / 70_000},
+        (Option("rows", N_ROWS, 70, N_ROWS),),
+        suggested={"split.method": "ordered", "split.test": 1 / 7},
+        systems=(48,),
+        is_fetched=True,
+    )
+)
+BUILTIN.add(
+    Builtin(
+        "fashion-mnist",
+        N_("70,000 articles of clothing of 28 × 28 grey pixels, the last 10,000 to test on (Xiao et al., 2017)"),
+        lambda rows: read_family(FASHION, rows),
+        "article",
+        (Option("rows", N_ROWS, 70, N_ROWS),),
+        suggested={"split.method": "ordered", "split.test": 1 / 7},
         is_fetched=True,
     )
 )

@@ -39,11 +39,16 @@ _CAMEL_ID = re.compile(r"[a-z](Id|ID)$")
 
 
 def understand(
-    frame: pl.DataFrame, target: str | None = None, kinds: Mapping[str, str] | None = None, drop: Sequence[str] = ()
+    frame: pl.DataFrame,
+    target: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
+    dates: str = "day",
 ) -> tuple[tuple[Column, ...], list[Note]]:
     """The kind of each column but the target and those dropped, with what a user should know about them.
 
     kinds   what columns are, against what would be guessed
+    dates   what comes first in dates that leave it open, "day" or "month"
     Raises  UnknownName  for a column or a kind that does not exist
             DataError    where a kind asked for does not fit the cells; their rows are named
     """
@@ -55,16 +60,16 @@ def understand(
     problems: list[str] = []
     for name in names:
         if name in chosen:
-            column, wrong = _chosen(frame[name], cast(Kind, chosen[name]))
+            column, wrong = _chosen(frame[name], cast(Kind, chosen[name]), dates)
             problems += wrong
         else:
-            column = _recognised(frame[name])
+            column = _recognised(frame[name], dates=dates)
         columns.append(column)
     if problems:
         raise DataError(*problems)
     if not any(column.is_feature for column in columns):
         # x = 0, 1, 2, ... of a lesson: a counter stays a number where nothing else is left to learn from.
-        columns = [c if c.name in chosen else _recognised(frame[c.name], may_count=False) for c in columns]
+        columns = [c if c.name in chosen else _recognised(frame[c.name], False, dates) for c in columns]
     for column in columns:
         if column.name not in chosen:
             notes += _notes_on(frame[column.name], column)
@@ -84,7 +89,7 @@ def _check_names(known: Sequence[str], kinds: Mapping[str, str], drop: Sequence[
         raise DataError(*(str(error) for error in errors))
 
 
-def _chosen(series: pl.Series, kind: Kind) -> tuple[Column, list[str]]:
+def _chosen(series: pl.Series, kind: Kind, dates: str = "day") -> tuple[Column, list[str]]:
     """A column of the kind asked for, or the problem with that."""
     why = _("you said so")
     form = ""
@@ -93,7 +98,7 @@ def _chosen(series: pl.Series, kind: Kind) -> tuple[Column, list[str]]:
     elif kind == "boolean":
         read, expected = values.booleans(series), _("yes or no, true or false, 1 or 0")
     elif kind == "date":
-        form = (values.date_format(series) or "") if series.dtype == pl.String else ""
+        form = (values.date_format(series, dates) or "") if series.dtype == pl.String else ""
         read, expected = values.dates(series, form), _("dates such as 2024-12-31")
     else:
         return Column(series.name, kind, why, is_chosen=True), []
@@ -105,14 +110,14 @@ def _chosen(series: pl.Series, kind: Kind) -> tuple[Column, list[str]]:
     return Column(series.name, kind, why), [problem(where, expected, values.cells(series, wrong), mend)]
 
 
-def _recognised(series: pl.Series, may_count: bool = True) -> Column:
+def _recognised(series: pl.Series, may_count: bool = True, dates: str = "day") -> Column:
     name, dtype = series.name, series.dtype
     if series.null_count() == len(series):
         return Column(name, "constant", _("no value at all"))
     if dtype.is_numeric():
         return _recognised_numbers(series, may_count)
     if dtype == pl.String:
-        return _recognised_text(series)
+        return _recognised_text(series, dates)
     if not series.null_count() and series.n_unique() == 1:
         return Column(name, "constant", _("nothing but {value}").format(value=values.words(series)[0]))
     if dtype == pl.Boolean:
@@ -145,7 +150,7 @@ def _is_counter(series: pl.Series, low: float, high: float) -> bool:
     return is_possible and bool((series.cast(pl.Int64).diff().drop_nulls() == 1).all())
 
 
-def _recognised_text(series: pl.Series) -> Column:
+def _recognised_text(series: pl.Series, dates: str) -> Column:
     name = series.name
     cells = series.unique(maintain_order=True)
     words = values.cleaned(cells)
@@ -164,7 +169,7 @@ def _recognised_text(series: pl.Series) -> Column:
     numeric = _numeric_text(text, distinct)
     if numeric is not None:
         return numeric
-    form = values.date_format(distinct)
+    form = values.date_format(distinct, dates)
     if form:
         return Column(name, "date", _("dates such as {value}").format(value=text[0]), date_format=form)
     if n >= MIN_ROWS and n_distinct > n / 2:
@@ -199,9 +204,9 @@ def _notes_on(series: pl.Series, column: Column) -> list[Note]:
     elif column.kind == "number" and series.dtype == pl.String:
         return [Note("info", column.name, _("numbers written as text, read as numbers"))]
     elif column.kind == "date" and _is_ambiguous(series, column.date_format):
-        text = _("nothing tells the day from the month; {value} was read as {date}").format(
-            value=series.drop_nulls()[0], date=values.dates(series, column.date_format).drop_nulls()[0].date()
-        )
+        text = _(
+            "nothing tells the day from the month; {value} was read as {date}; the option dates changes it"
+        ).format(value=series.drop_nulls()[0], date=values.dates(series, column.date_format).drop_nulls()[0].date())
     elif series.dtype.is_float() and (n := values.numbers(series).null_count() - series.null_count()):
         text = ngettext("{n} infinite value read as missing", "{n} infinite values read as missing", n).format(
             n=format_count(n)

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from limpide.arrays import show_shape
+from limpide.i18n import _, format_count, ngettext
+from limpide.markup import paragraph, picture, table
+
 if TYPE_CHECKING:
     import polars as pl
+
+    from limpide.data.reading import Reading
 
 Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FEATURE_KINDS: tuple[Kind, ...] = ("number", "category", "boolean", "date")
+
+SHOWN_IMAGES, IMAGE_WIDTH = 12, 64
+"""In a notebook: how many, and how wide in pixels of the page."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,18 @@ class Column:
         return self.kind in FEATURE_KINDS
 
 
+@dataclass(frozen=True)
+class Treated:
+    """What was done to an image so that it is as the training images are.
+
+    said   no word where it was left alone
+    doubt  why it may be no image of their kind
+    """
+
+    said: str = ""
+    doubt: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Examples ready to be split and prepared.
@@ -65,6 +86,8 @@ class Dataset:
     sha256     of the file or files, or of the content
     suggested  recipe keys and values that suit a built-in, such as {"split.method": "ordered"}
     names      what each example is called, where it has a name: the file of an image
+    reading    how a table was read; None for images
+    treated    what was done to each image read from a file
     """
 
     name: str
@@ -76,6 +99,8 @@ class Dataset:
     sha256: str = ""
     suggested: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    reading: Reading | None = None
+    treated: tuple[Treated, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -89,3 +114,22 @@ class Dataset:
     def input_names(self) -> tuple[str, ...]:
         """The columns the network sees; none for images."""
         return tuple(column.name for column in self.columns if column.is_feature)
+
+    def _repr_html_(self) -> str:
+        """Its columns and what each was taken for, or its first images, in a notebook."""
+        n = len(self)
+        title = ngettext("{name}: {n} row", "{name}: {n} rows", n).format(name=self.name, n=format_count(n))
+        if isinstance(self.inputs, np.ndarray):
+            return paragraph(f"{title}, {show_shape(self.inputs.shape[1:])}") + self._first_images()
+        rows: list[tuple[str, str, str]] = [(column.name, column.kind, column.why) for column in self.columns]
+        if self.target is not None:
+            rows.append((self.target.name, _("target"), ""))
+        notes = "".join(paragraph(f"{note.where}: {note.text}") for note in self.notes)
+        return table((_("column"), _("kind"), _("why")), rows, caption=title) + notes
+
+    def _first_images(self) -> str:
+        from limpide.data.images import to_png_base64
+
+        words = [""] * len(self) if self.target is None else [str(word) for word in self.target[:SHOWN_IMAGES]]
+        pairs = zip(self.inputs[:SHOWN_IMAGES], words)
+        return "".join(picture(to_png_base64(np.asarray(image)), word, IMAGE_WIDTH) for image, word in pairs)

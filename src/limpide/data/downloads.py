@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 
 from limpide.errors import DataError, problem
 from limpide.i18n import _
+from limpide.settings import setting
 
 Watch = Callable[[str, int, int], None]
 
@@ -34,13 +35,15 @@ SECONDS = 30
 class Remote(NamedTuple):
     """A gzip file that can be fetched.
 
-    n_bytes  of its content unpacked; no more is ever unpacked
-    sha256   of its content unpacked: packing differs between mirrors, the content does not
+    n_bytes     of its content unpacked; no more is ever unpacked
+    sha256      of its content unpacked: packing differs between mirrors, the content does not
+    packed_md5  of the file itself, where its authors publish that alone
     """
 
     name: str
     n_bytes: int
-    sha256: str
+    sha256: str = ""
+    packed_md5: str = ""
 
 
 def data_folder() -> Path:
@@ -49,7 +52,7 @@ def data_folder() -> Path:
     >>> data_folder().name
     'limpide'
     """
-    if named := os.environ.get("LIMPIDE_DATA"):
+    if named := setting("LIMPIDE_DATA"):
         return Path(named)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "limpide"
@@ -124,13 +127,20 @@ def _check(part: Path, remote: Remote) -> None:
     """ValueError, and the file gone, when its content is not the one known."""
     digest, n_bytes = hashlib.sha256(), 0
     try:
+        if remote.packed_md5:
+            with part.open("rb") as packed:
+                if (
+                    hashlib.file_digest(packed, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+                    != remote.packed_md5
+                ):
+                    raise ValueError(_("its content is not the one known (MD5)"))
         with gzip.open(part) as file:
             while block := file.read(BLOCK):
                 n_bytes += len(block)
                 if n_bytes > remote.n_bytes:
                     break
                 digest.update(block)
-        if n_bytes != remote.n_bytes or digest.hexdigest() != remote.sha256:
+        if n_bytes != remote.n_bytes or digest.hexdigest() != (remote.sha256 or digest.hexdigest()):
             raise ValueError(_("its content is not the one known (SHA-256)"))
     except (OSError, ValueError, EOFError, zlib.error):
         part.unlink()

@@ -1,201 +1,294 @@
-"""How a text table is written, guessed from its head: encoding, delimiter, decimal mark, names, types of columns."""
+"""How a table is written, guessed from its first rows: delimiter, decimal mark, names, types, lines above it."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
+import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
-from limpide.data import values
+from limpide.data import encodings, values
+from limpide.data.numerals import AMBIGUOUS, guess_decimal, is_numeral
+from limpide.data.reading import Asked
 from limpide.i18n import N_, _
 
 DELIMITERS = {"\t": N_("tabs"), ";": N_("semicolons"), "|": N_("vertical bars"), ",": N_("commas")}
 """In the order of preference where several fit: a comma is the one most often found inside cells."""
 
-ENCODINGS = {
-    "utf-8": "UTF-8",
-    "utf-8-sig": "UTF-8 (BOM)",
-    "utf-16": "UTF-16",
-    "utf-16-le": "UTF-16",
-    "utf-16-be": "UTF-16",
-    "cp1252": "Windows-1252",
-}
-
 SAMPLE_ROWS = 500
 SAMPLE_CELLS = 20_000
 """A wide table shows enough of itself in fewer rows."""
 DELIMITER_ROWS = 50
+HEADER_ROWS = 100
+MOST_ABOVE = 30
+"""Lines above a table that are looked through for its first row."""
+
 _CODE = re.compile(values.CODE)
 _MISSING = frozenset(values.MISSING_WORDS)
-_CONTROL = "".join(map(chr, [*range(9), *range(14, 32)]))
+_SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
+
+
+class Row(NamedTuple):
+    """A row that is not blank, and the lines of the file before it and up to its end."""
+
+    cells: list[str]
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
 class TextForm:
-    """How a text table is written.
+    """How a table is written.
 
-    decimal     "." or ","
+    decimal     "." or ","; None where nothing tells
     names       one for each column; made up where the file gives none
     has_header  the first row holds the names
     n_unnamed   columns whose name is empty in the header
+    start       lines of the file before the first row
     skip_lines  lines of the file before the first row of values
+    above       the lines left out above the table
     types       of each column as far as the head shows; text where in doubt
     missing     the words for a missing value met in the head
+    is_open     columns of whole numbers of three digits behind a point, which may be thousands
     """
 
     delimiter: str
-    decimal: str
+    decimal: str | None
     names: tuple[str, ...]
     has_header: bool
     n_unnamed: int
+    start: int
     skip_lines: int
+    above: tuple[str, ...]
     types: tuple[type[pl.DataType], ...]
     missing: tuple[str, ...] = ()
+    is_open: tuple[str, ...] = ()
 
     def sentence(self, encoding: str) -> str:
         """What was guessed, for people."""
+        names = {**DELIMITERS, " ": N_("spaces")}
+        delimiter = _(names[self.delimiter]) if self.delimiter in names else repr(self.delimiter)
         return _("read as text in {encoding}, cells separated by {delimiter}, decimal {mark}, {names}").format(
-            encoding=ENCODINGS[encoding],
-            delimiter=_(DELIMITERS[self.delimiter]),
+            encoding=encodings.label(encoding),
+            delimiter=delimiter,
             mark=_("comma") if self.decimal == "," else _("point"),
             names=_("names in the first row") if self.has_header else _("no row of names"),
         )
 
 
-def guess_encoding(head: bytes) -> str | None:
-    """The encoding of a text, or None when these bytes are no text.
-
-    >>> guess_encoding("été".encode()), guess_encoding("été".encode("cp1252")), guess_encoding(bytes(9))
-    ('utf-8', 'cp1252', None)
-    """
-    if head.startswith(b"\xef\xbb\xbf"):
-        return "utf-8-sig"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if b"\0" in head:
-        # Latin letters in UTF-16 put a zero in every other byte.
-        even, odd = head[0::2].count(0), head[1::2].count(0)
-        candidates = ["utf-16-le"] if odd > 0.4 * len(head) / 2 and not even else []
-        candidates += ["utf-16-be"] if even > 0.4 * len(head) / 2 and not odd else []
-    else:
-        candidates = ["utf-8", "cp1252"]
-    for encoding in candidates:
-        text = decode_head(head, encoding)
-        if text is not None and not any(character in text for character in _CONTROL):
-            return encoding
-    return None
-
-
-def decode_head(head: bytes, encoding: str) -> str | None:
-    """The text of the first bytes of a file, a letter cut in two at their end left out; None when they do not fit."""
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(head)
-    except UnicodeDecodeError:
-        return None
-
-
-def guess_form(text: str, is_whole: bool) -> TextForm | None:
+def guess_form(text: str, is_whole: bool, asked: Asked | None = None) -> TextForm | None:
     """How the table beginning with `text` is written; None when it holds nothing.
 
     is_whole  the text is the whole file, not only its head: its last row is complete
     """
-    delimiter = _guess_delimiter(text, is_whole)
-    rows, first_line = _sample(text, delimiter, is_whole)
+    asked = asked or Asked()
+    said = _SEP_LINE.match(text)
+    n_before = asked.given.skip if asked.given.skip is not None else int(said is not None)
+    below = "".join(text.splitlines(keepends=True)[n_before:]) if n_before else text
+    delimiter = asked.given.delimiter or (said[1] if said else None) or _guess_delimiter(below, is_whole, asked)
+    rows = [Row(row.cells, row.start + n_before, row.end + n_before) for row in _sample(below, delimiter, is_whole)]
+    return guess_rows(rows, delimiter, asked)
+
+
+def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | None:
+    """How a table with these first rows is written, once its cells are told apart."""
+    first = _first_row(rows) if asked.given.skip is None else 0
+    above = tuple(" ".join(filter(None, map(str.strip, row.cells))) for row in rows[:first])
+    rows = rows[first:]
     if not rows:
         return None
-    decimal = _guess_decimal(rows, delimiter)
-    first = [cell.strip() for cell in rows[0]]
-    width = len(first)
-    types = tuple(_column_type([row[i] for row in rows[1:] if len(row) > i], decimal) for i in range(width))
-    has_header = _guess_header(first, types, len(rows) == 1, decimal)
-    if not has_header:
-        types = tuple(_column_type([row[i] for row in rows if len(row) > i], decimal) for i in range(width))
-    names = tuple(name or f"column_{i + 1}" for i, name in enumerate(first if has_header else [""] * width))
-    body = rows[1:] if has_header else rows
-    skip_lines = first_line[0] if has_header else first_line[1]
-    n_unnamed = first.count("") if has_header else 0
-    missing = tuple({cell for row in body for cell in row} & set(values.MISSING_WORDS) - {""})
-    return TextForm(delimiter, decimal, names, has_header, n_unnamed, skip_lines, types, missing)
+    cells = [row.cells for row in rows]
+    decimal = asked.given.decimal_said or guess_decimal([cell.strip() for row in cells for cell in row])
+    before = asked.former.decimal if asked.former else None
+    top = [cell.strip() for cell in cells[0]]
+    width = len(top)
+    has_header = _has_header(cells, asked)
+    body = cells[1:] if has_header else cells
+    names = tuple(name or f"column_{i + 1}" for i, name in enumerate(top if has_header else [""] * width))
+    columns = [[row[i].strip() for row in body if len(row) > i] for i in range(width)]
+    types = tuple(
+        pl.String if asked.is_text(name) else _column_type(column, decimal or before)
+        for name, column in zip(names, columns)
+    )
+    return TextForm(
+        delimiter=delimiter,
+        decimal=decimal,
+        names=names,
+        has_header=has_header,
+        n_unnamed=top.count("") if has_header else 0,
+        start=rows[0].start,
+        skip_lines=rows[0].end if has_header else rows[0].start,
+        above=above,
+        types=types,
+        missing=tuple(sorted({cell for row in body for cell in row} & set(values.MISSING_WORDS) - {""})),
+        is_open=tuple(name for name, column in zip(names, columns) if delimiter == ";" and _may_be_thousands(column)),
+    )
 
 
-def _sample(
-    text: str, delimiter: str, is_whole: bool, n_rows: int = SAMPLE_ROWS
-) -> tuple[list[list[str]], tuple[int, int]]:
-    """The first rows that are not blank, and the lines up to the end and the beginning of the first of them."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows: list[list[str]] = []
-    lines, before = (0, 0), 0
+def _sample(text: str, delimiter: str, is_whole: bool, n_rows: int = SAMPLE_ROWS) -> list[Row]:
+    """The first rows that are not blank."""
+    rows: list[Row] = []
+    before = 0
+    reader = read_rows(io.StringIO(text, newline=""), delimiter)
     try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                lines = lines if rows else (reader.line_num, before)
-                rows.append(row)
-                n_rows = min(n_rows, max(20, SAMPLE_CELLS // len(row)))
-            before = reader.line_num
+        for line, cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(Row(cells, before, line))
+                n_rows = min(n_rows, max(20, SAMPLE_CELLS // len(cells)))
+            before = line
             if len(rows) > n_rows:
                 break
         else:
             rows = rows if is_whole or len(rows) < 2 else rows[:-1]
     except csv.Error:
         pass  # a cell too long for the csv module: what was read up to it is sample enough
-    return rows, lines
+    return rows
 
 
-def _guess_delimiter(text: str, is_whole: bool) -> str:
-    """The delimiter that gives the most rows the same number of cells, two at least."""
+def read_rows(lines: Iterable[str], delimiter: str, strict: bool = False) -> Iterable[tuple[int, list[str]]]:
+    """(the line a row ends on, its cells) of each row; between spaces there may be any number of them."""
+    is_spaced = delimiter == " "
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=is_spaced, strict=strict)
+    for cells in reader:
+        if is_spaced:
+            cells = cells[1 if cells[:1] == [""] else 0 : -1 if cells[-1:] == [""] else None]
+        yield reader.line_num, cells
+
+
+def _guess_delimiter(text: str, is_whole: bool, asked: Asked) -> str:
+    """The delimiter that gives the most rows the same number of cells, two at least.
+
+    What a model learned from was written with one delimiter: that one is kept if it gives known columns.
+    """
     best, best_score = ",", 0.0
-    for delimiter in DELIMITERS:
-        widths = Counter(len(row) for row in _sample(text, delimiter, is_whole, DELIMITER_ROWS)[0])
+    former = asked.former.delimiter if asked.former else None
+    for delimiter in dict.fromkeys([*([former] if former else []), *DELIMITERS, " "]):
+        rows = [row.cells for row in _sample(text, delimiter, is_whole, DELIMITER_ROWS)]
+        widths = Counter(map(len, rows))
         if not widths:
             continue
-        width, n_rows = widths.most_common(1)[0]
+        if delimiter == former and _known(rows, asked.former.cells if asked.former else ()):
+            return delimiter
+        width, n_rows = max(widths.items(), key=lambda item: (item[1], item[0]))
         score = n_rows / widths.total() if width > 1 else 0.0
+        if delimiter == " " and not _are_numbers(rows, width):
+            score = 0.0
         if score > best_score:
             best, best_score = delimiter, score
     return best
 
 
-def _guess_decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """A comma where cells such as 1,5 outnumber cells such as 1.5."""
-    if delimiter == ",":
-        return "."
-    cells = [cell.strip() for row in rows[:SAMPLE_ROWS] for cell in row]
-    n_commas = sum(values.COMMA_NUMBER.fullmatch(cell) is not None for cell in cells)
-    n_points = sum("." in cell and values.NUMBER.fullmatch(cell) is not None for cell in cells)
-    return "," if n_commas > n_points else "."
+def _known(rows: Sequence[Sequence[str]], names: Collection[str]) -> bool:
+    """True when one of the first rows holds the names of columns, or as many cells as there are columns without."""
+    tops = [{cell.strip() for cell in row} for row in rows[:MOST_ABOVE]]
+    is_nameless = all(re.fullmatch(r"column_\d+", name) for name in names)
+    return any(top & set(names) for top in tops) or (
+        is_nameless and any(1 < len(row) >= len(names) for row in rows[:1])
+    )
 
 
-def _guess_header(first: Sequence[str], types: Sequence[type[pl.DataType]], is_alone: bool, decimal: str) -> bool:
+def _are_numbers(rows: Sequence[Sequence[str]], width: int) -> bool:
+    """True when spaces stand between numbers rather than between the words of a text."""
+    cells = [cell for row in rows[1:] or rows for cell in row]
+    n = sum(cell in _MISSING or is_numeral(cell) for cell in cells)
+    return width > 1 and n > 0.6 * len(cells) and all(len(row) == width for row in rows)
+
+
+def _first_row(rows: Sequence[Row]) -> int:
+    """Where the table begins: the titles and remarks above it fill a part of its width, in its first cells."""
+    widths = Counter(len(row.cells) for row in rows)
+    if not widths:
+        return 0
+    width = max(widths.items(), key=lambda item: (item[1], item[0]))[0]
+    usual = statistics.median(sum(map(bool, map(str.strip, row.cells))) for row in rows if len(row.cells) == width)
+    for i, row in enumerate(rows[:MOST_ABOVE]):
+        if not _is_above(row.cells, width, usual) and not _names_follow([row.cells for row in rows[i : i + 3]]):
+            return i
+    return 0
+
+
+def _names_follow(rows: Sequence[Sequence[str]]) -> bool:
+    """True for a row with gaps that stands over the names: some columns have a name in common."""
+    if len(rows) < 3 or len({len(row) for row in rows}) > 1:
+        return False
+    first, second, third = ([cell.strip() for cell in row] for row in rows)
+    has_gaps = not all(first) and all(second)
+    return has_gaps and not any(map(_is_value, first + second)) and any(map(_is_value, third))
+
+
+def _is_above(cells: Sequence[str], width: int, usual: float) -> bool:
+    filled = [i for i, cell in enumerate(cells) if cell.strip()]
+    if cells[0].lstrip().startswith("#") and len(cells) != width:
+        return True
+    if len(cells) > width or width < 2 or all(is_numeral(cells[i].strip()) for i in filled):
+        return False
+    is_beginning = filled == list(range(len(filled)))
+    if len(cells) == width:  # a spreadsheet fills up the lines above with delimiters
+        return width > 2 and is_beginning and 2 * len(filled) <= width and 2 * len(filled) <= usual
+    return 2 * len(filled) <= width
+
+
+def _has_header(rows: Sequence[Sequence[str]], asked: Asked) -> bool:
+    """Whether the first row holds names: as asked, else as the file says, else as it was in training."""
+    if asked.given.header is not None:
+        return asked.given.header
+    top = [cell.strip() for cell in rows[0]]
+    if asked.former is not None:
+        if set(top) & set(asked.former.cells):
+            return True
+        if asked.former.header is not None:
+            return asked.former.header
+    return _guess_header(top, [[cell.strip() for cell in row] for row in rows[1 : HEADER_ROWS + 1]])
+
+
+def _guess_header(top: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
     """True unless the first row looks like the others: numbers where they have numbers, and nowhere a word instead.
 
-    types     of the columns below the first row
-    is_alone  there is nothing below
+    Where all are words, one that comes again below is no name.
     """
-    if is_alone:
-        return not any(_is_number(cell, decimal) for cell in first)
-    above = [cell for cell, dtype in zip(first, types) if dtype != pl.String and cell not in values.MISSING_WORDS]
-    n_numbers = sum(_is_number(cell, decimal) for cell in above)
-    return n_numbers < len(above) or not n_numbers
+    if not body:
+        return not any(map(_is_value, top))
+    columns = [[row[i] for row in body if len(row) > i and row[i] not in _MISSING] for i in range(len(top))]
+    above = [
+        cell
+        for cell, column in zip(top, columns)
+        if column and cell not in _MISSING and sum(map(_is_value, column)) >= 0.8 * len(column)
+    ]
+    if above:
+        return not all(map(_is_value, above))
+    return not any(cell and cell in column for cell, column in zip(top, columns))
 
 
-def _is_number(cell: str, decimal: str) -> bool:
-    return bool(values.NUMBER.fullmatch(cell) or (decimal == "," and values.COMMA_NUMBER.fullmatch(cell)))
+def _is_value(cell: str) -> bool:
+    return (
+        values.NUMBER.fullmatch(cell) is not None
+        or is_numeral(cell)
+        or bool(_CODE.match(cell))
+        or re.match(r"\d+[-/.]\d+[-/.]\d", cell) is not None
+    )
 
 
-def _column_type(cells: Sequence[str], decimal: str) -> type[pl.DataType]:
+def _column_type(cells: Sequence[str], decimal: str | None) -> type[pl.DataType]:
     found: type[pl.DataType] | None = None
-    for cell in map(str.strip, cells):
+    for cell in cells:
         if values.WHOLE_NUMBER.fullmatch(cell):
             found = found or pl.Int64
         elif cell not in _MISSING:
             is_code = _CODE.match(cell) or cell.lstrip("+-").isdigit()
-            if is_code or not _is_number(cell, decimal):
+            number = cell.replace(",", ".", 1) if decimal == "," and "." not in cell else cell
+            if is_code or (decimal == "," and "." in cell) or not values.NUMBER.fullmatch(number):
                 return pl.String
             found = pl.Float64
     return found or pl.String
+
+
+def _may_be_thousands(cells: Sequence[str]) -> bool:
+    """True when every number with a point has three digits behind it, as thousands would."""
+    pointed = [cell for cell in cells if "." in cell]
+    return len(pointed) > 2 and all("." in cell and AMBIGUOUS.fullmatch(cell) for cell in pointed)

@@ -7,22 +7,24 @@ import io
 import os
 import re
 import statistics
+import unicodedata
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 from PIL import Image, UnidentifiedImageError
 
 from limpide import seeds
-from limpide.data.dataset import Dataset, Note
-from limpide.data.images import Size, brought_to
+from limpide.data.dataset import Dataset, Note, Treated
+from limpide.data.image_places import Picture, bounded, in_folder, in_zip, size_of
+from limpide.data.images import Size, Wanted, brought_to, to_png_base64, upright
 from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, ngettext
 
@@ -39,43 +41,35 @@ DEFAULT_SIDE = 64
 MOST_FILES = 2_000_000
 MOST_PIXELS = 100_000_000
 MOST_FILE_BYTES = 512 * 2**20
-MOST_ZIP_BYTES = 16 * 2**30
 MOST_ARRAY_BYTES = 4 * 2**30
-SHOWN_PROBLEMS = 10
+SHOWN_TREATED = 12
 
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One file in a folder or a zip: its place below the root, and how to read it."""
-
-    place: PurePosixPath
-    n_bytes: int
-    read: Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """How images shall be read.
-
-    size         rows and columns; None keeps the common size of small images, else takes a median one of at most 64
-    channels     1 for grey, 3 for colour; None looks whether any image has colour
-    need_target  each image must lie in the folder of its class
-    """
-
-    size: Size | None = None
-    channels: int | None = None
-    need_target: bool = True
-
-
 def read_image_folder(folder: Path, wanted: Wanted) -> Dataset:
     """The images below a folder; the first sub-folder of each is its class."""
-    files = list(islice(_in_folder(folder), MOST_FILES + 1))
+    files = list(islice(in_folder(folder), MOST_FILES + 1))
     if len(files) > MOST_FILES:
         expected = _("a folder of at most {n} files").format(n=format_count(MOST_FILES))
         raise DataError(problem(str(folder), expected, _("more"), _("name the folder that holds the classes")))
-    return _assembled(folder.resolve().name, str(folder), files, wanted)
+    dataset = _assembled(folder.resolve().name, str(folder), files, wanted)
+    return replace(dataset, notes=(*dataset.notes, *_empty_classes(folder, dataset))) if wanted.need_target else dataset
+
+
+def _empty_classes(folder: Path, dataset: Dataset) -> list[Note]:
+    """A warning for folders of classes in which no image lies."""
+    names = sorted(
+        entry.name for entry in os.scandir(folder) if entry.is_dir() and not _is_litter(PurePosixPath(entry.name))
+    )
+    classes = set(dataset.target) if dataset.target is not None else set()
+    empty = [name for name in names if _normal(name) not in classes]
+    if not empty or len(empty) == len(names):
+        return []
+    text = ngettext("no image lies in the folder {names}", "no image lies in the folders {names}", len(empty))
+    return [
+        Note("warning", dataset.name, text.format(names=", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")))
+    ]
 
 
 def read_image_zip(path: Path, wanted: Wanted) -> Dataset:
@@ -88,64 +82,32 @@ def read_image_zip(path: Path, wanted: Wanted) -> Dataset:
     except Exception as error:  # a damaged directory fails in as many ways as it has fields
         raise DataError(problem(path.name, _("a zip file"), _("a file that is not one, or is damaged"))) from error
     with archive:
-        return _assembled(path.name, str(path), _in_zip(archive, path.name), wanted)
+        return _assembled(path.name, str(path), in_zip(archive, path.name), wanted)
 
 
 def read_image_file(path: Path, wanted: Wanted) -> Dataset:
     """One image, without a class: something to predict."""
-    return _assembled(path.name, str(path), [Picture(PurePosixPath(path.name), _size(path), path.read_bytes)], wanted)
+    return _assembled(path.name, str(path), [Picture(PurePosixPath(path.name), size_of(path), path.read_bytes)], wanted)
+
+
+def thumbnail(path: Path, side: int) -> str:
+    """An image file made small and upright, as the base64 of a PNG; nothing where it cannot be read."""
+    try:
+        if size_of(path) > MOST_FILE_BYTES:
+            return ""
+        image = _opened(path.read_bytes())
+        image.draft(image.mode, (2 * side, 2 * side))
+        image = upright(image, light_ink=True)
+    except Exception:  # a decoder fails in a hundred ways; the file was read or refused before
+        return ""
+    image.thumbnail((side, side))
+    pixels = np.asarray(image)
+    return to_png_base64(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
 
 def is_image_name(name: str) -> bool:
     """True when a file name ends as those of images do."""
     return name.lower().endswith(SUFFIXES)
-
-
-def _in_folder(folder: Path) -> Iterator[Picture]:
-    for parent, _folders, names in os.walk(folder):
-        for name in names:
-            path = Path(parent) / name
-            if path.is_file():
-                yield Picture(PurePosixPath(path.relative_to(folder).as_posix()), _size(path), path.read_bytes)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
-
-
-def _in_zip(archive: zipfile.ZipFile, where: str) -> list[Picture]:
-    """The entries of a zip file, every problem of its directory told at once, before anything is unpacked."""
-    problems: list[str] = []
-    pictures: list[Picture] = []
-    for entry in archive.infolist():
-        place = PurePosixPath(entry.filename)
-        if entry.filename.endswith("/"):
-            continue
-        if (
-            not place.parts
-            or place.is_absolute()
-            or ".." in place.parts
-            or "\\" in entry.filename
-            or ":" in place.parts[0]
-        ):
-            problems.append(problem(where, _("names inside the zip file"), repr(entry.filename)))
-        elif entry.flag_bits & 1:
-            problems.append(problem(f"{where}/{place}", _("a file without a password"), _("a locked one")))
-        else:
-            pictures.append(Picture(place, entry.file_size, lambda entry=entry: _entry_bytes(archive, entry)))  # type: ignore[misc]
-    total = sum(picture.n_bytes for picture in pictures)
-    if total > MOST_ZIP_BYTES:
-        expected = _("at most {n} bytes once unpacked").format(n=format_count(MOST_ZIP_BYTES))
-        problems.append(problem(where, expected, format_count(total)))
-    if problems:
-        raise DataError(*_bounded(problems))
-    return pictures
-
-
-def _entry_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    # Asking for one byte more than announced makes zipfile check the sum, and never unpack more than that.
-    with archive.open(entry) as stream:
-        return stream.read(entry.file_size + 1)
 
 
 def _assembled(name: str, source: str, files: list[Picture], wanted: Wanted) -> Dataset:
@@ -163,15 +125,82 @@ def _assembled(name: str, source: str, files: list[Picture], wanted: Wanted) -> 
         # Decoders warn of harmless oddities; what matters is refused below.
         warnings.simplefilter("ignore")
         size, size_notes = _size_for(pictures, name, wanted)
-        images, digest = _read_all(pictures, name, size, wanted.channels)
+        images, read = _read_all(pictures, name, replace(wanted, size=size))
     colour = _("grey, one channel") if images.shape[1] == 1 else _("in colour, three channels")
     text = _("{n} images of {rows} × {cols} pixels, {colour}").format(
         n=format_count(len(images)), rows=size[0], cols=size[1], colour=colour
     )
-    all_notes = (Note("info", name, text), *size_notes, *notes)
+    all_notes = [Note("info", name, text), *size_notes, *notes, *_first_of_several(read, pictures, name)]
+    if classes is not None:
+        all_notes += _in_two_classes(read, pictures, classes, name)
     target = None if classes is None else pl.Series("class", classes, dtype=pl.String)
     names = tuple(str(picture.place) for picture in pictures)
-    return Dataset(name, source, images, target, (), all_notes, digest, suggested, names)
+    treated = tuple(one.treated for one in read)
+    all_notes += _said(name, names, treated) if wanted.centring else []
+    digest = hashlib.sha256(b"".join(one.digest for one in read) + "".join(names).encode()).hexdigest()
+    return Dataset(name, source, images, target, (), tuple(all_notes), digest, suggested, names, treated=treated)
+
+
+class _Read(NamedTuple):
+    """What came of one file: its pixels, the SHA-256 of its bytes, whether it holds more pictures than the first."""
+
+    planes: np.ndarray
+    treated: Treated
+    digest: bytes
+    holds_several: bool
+
+
+def _first_of_several(read: list[_Read], pictures: list[Picture], name: str) -> list[Note]:
+    """A warning for files that hold several pictures, such as a moving GIF."""
+    several = [str(picture.place) for one, picture in zip(read, pictures) if one.holds_several]
+    if not several:
+        return []
+    text = ngettext(
+        "{n} file holds several pictures, of which the first is taken: {names}",
+        "{n} files hold several pictures, of which the first is taken: {names}",
+        len(several),
+    )
+    return [Note("warning", name, text.format(n=format_count(len(several)), names=_listed(several)))]
+
+
+def _in_two_classes(read: list[_Read], pictures: list[Picture], classes: list[str], name: str) -> list[Note]:
+    """A warning for files of the same bytes that lie in folders of different classes: one of these is wrong."""
+    first: dict[bytes, int] = {}
+    pairs = []
+    for i, one in enumerate(read):
+        j = first.setdefault(one.digest, i)
+        if classes[i] != classes[j]:
+            pairs.append(_("{one} and {other}").format(one=pictures[j].place, other=pictures[i].place))
+    if not pairs:
+        return []
+    text = ngettext(
+        "{n} image lies in two classes, so one of them is wrong: {names}",
+        "{n} images lie in two classes each, so one of them is wrong: {names}",
+        len(pairs),
+    )
+    return [Note("warning", name, text.format(n=format_count(len(pairs)), names=_listed(pairs)))]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _normal(name: str) -> str:
+    """A name in one form: a Mac writes é as two characters, other systems as one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _said(name: str, names: Sequence[str], treated: Sequence[Treated]) -> list[Note]:
+    """What was done to each image, one by one where they are few."""
+    changed = [(image, one.said) for image, one in zip(names, treated) if one.said]
+    if len(changed) <= SHOWN_TREATED:
+        return [Note("info", image, text) for image, text in changed]
+    text = ngettext(
+        "{n} image is not as the training images are: its strokes were brought to their size and place",
+        "{n} images are not as the training images are: their strokes were brought to their size and place",
+        len(changed),
+    )
+    return [Note("info", name, text.format(n=format_count(len(changed))))]
 
 
 def _images_among(files: list[Picture], name: str) -> tuple[list[Picture], list[Note]]:
@@ -190,8 +219,7 @@ def _images_among(files: list[Picture], name: str) -> tuple[list[Picture], list[
             "{n} files are not images and were left out: {names}",
             len(others),
         )
-        shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-        notes.append(Note("warning", name, text.format(n=format_count(len(others)), names=shown)))
+        notes.append(Note("warning", name, text.format(n=format_count(len(others)), names=_listed(others))))
     return pictures, notes
 
 
@@ -242,12 +270,11 @@ def _classes(pictures: list[Picture], name: str, need_target: bool) -> list[str]
     mend = _("put the images of each class in a folder that bears its name")
     if loose and need_target:
         got = ngettext("{n} image outside of them: {names}", "{n} images outside of them: {names}", len(loose))
-        names = ", ".join(str(picture.place) for picture in loose[:5]) + (", ..." if len(loose) > 5 else "")
-        got = got.format(n=format_count(len(loose)), names=names)
+        got = got.format(n=format_count(len(loose)), names=_listed([str(picture.place) for picture in loose]))
         raise DataError(problem(name, _("a folder for each class"), got, mend))
     if loose:
         return None
-    classes = [picture.place.parts[0] for picture in pictures]
+    classes = [_normal(picture.place.parts[0]) for picture in pictures]
     if need_target and len(set(classes)) < 2:
         raise DataError(problem(name, _("at least two classes"), _("only {name}").format(name=repr(classes[0])), mend))
     return classes
@@ -257,7 +284,12 @@ def _size_for(pictures: list[Picture], name: str, wanted: Wanted) -> tuple[Size,
     """The size of the array, its memory checked, and why it was chosen."""
     size, notes = wanted.size, list[Note]()
     if size is None:
-        found = Counter(_each(pictures, name, _upright_size))
+        try:
+            found = Counter(_each(pictures, name, _upright_size))
+        except DataError:
+            # files that open may still be damaged further on: all are told together
+            _each(pictures, name, lambda data: brought_to(_opened(data), (8, 8)))
+            raise
         size = _one_size(found)
         if len(found) > 1 or size not in found:
             text = ngettext(
@@ -288,20 +320,28 @@ def _upright_size(data: bytes) -> Size:
     return (image.width, image.height) if sideways else (image.height, image.width)
 
 
-def _read_all(pictures: list[Picture], name: str, size: Size, channels: int | None) -> tuple[np.ndarray, str]:
-    digest = hashlib.sha256()
+def _read_all(pictures: list[Picture], name: str, wanted: Wanted) -> tuple[np.ndarray, list[_Read]]:
+    """The images, and what came of each file."""
+    assert wanted.size is not None
+    size = wanted.size
 
-    def read(data: bytes) -> np.ndarray:
-        digest.update(hashlib.sha256(data).digest())
-        return brought_to(_opened(data), size, channels)
+    def read(data: bytes) -> _Read:
+        image, treated = _opened(data), Treated()
+        # a telephone's MPO holds one photograph in several forms
+        holds_several = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+        if wanted.centring is None:
+            planes = brought_to(image, size, wanted.channels)
+        else:
+            seen = wanted.centring.applied(upright(image, light_ink=True))
+            planes, treated = seen.pixels[None], Treated(seen.said, seen.doubt)
+        return _Read(planes, treated, hashlib.sha256(data).digest(), holds_several)
 
-    planes = _each(pictures, name, read)
+    read_in = _each(pictures, name, read)
+    planes = [one.planes for one in read_in]
     images = np.empty((len(planes), max(len(plane) for plane in planes), *size), np.uint8)
     for i, plane in enumerate(planes):
         images[i] = plane
-    for picture in pictures:
-        digest.update(str(picture.place).encode())
-    return images, digest.hexdigest()
+    return images, read_in
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -326,7 +366,7 @@ def _each(pictures: list[Picture], name: str, look: Callable[[bytes], Found]) ->
         except Exception as error:  # a decoder fails in a hundred ways, and each is about this file
             problems.append(problem(where, _("an image that can be read"), _reason(error)))
     if problems:
-        raise DataError(*_bounded(problems))
+        raise DataError(*bounded(problems))
     return results
 
 
@@ -343,12 +383,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return _("a file that is not an image")
     return _("a damaged or unfinished file")
-
-
-def _bounded(problems: list[str]) -> list[str]:
-    """The first problems, and how many more there are."""
-    more = len(problems) - SHOWN_PROBLEMS
-    if more <= 0:
-        return problems
-    text = ngettext("and {n} more problem", "and {n} more problems", more)
-    return [*problems[:SHOWN_PROBLEMS], text.format(n=format_count(more))]

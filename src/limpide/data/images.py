@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image, ImageOps
 
+from limpide.data.centring import Centring
 from limpide.data.dataset import Note
 from limpide.data.preparation import PreparationRow
 from limpide.errors import DataError, problem
@@ -19,20 +21,45 @@ from limpide.i18n import _, format_number
 Size = tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """How images shall be read.
+
+    size         rows and columns; None keeps the common size of small images, else takes a median one of at most 64
+    channels     1 for grey, 3 for colour; None looks whether any image has colour
+    need_target  each image must lie in the folder of its class
+    centring     where strokes shall lie; None takes images whole
+    """
+
+    size: Size | None = None
+    channels: int | None = None
+    need_target: bool = True
+    centring: Centring | None = None
+
+
+def upright(image: Image.Image, light_ink: bool = False) -> Image.Image:
+    """An open image as it is meant to be looked at: turned, on white, in 8 bits; of the modes L or RGB.
+
+    light_ink  on black instead, where what is visible of a transparent image is light
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _to_8_bits(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        is_light = light_ink and _visible_light(image) > 0.5
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black" if is_light else "white"), image)
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
 def brought_to(image: Image.Image, size: Size, channels: int | None = None) -> UInt8[np.ndarray, "channels rows cols"]:
     """An open image as (channels, rows, cols) bytes: upright, on white, 8 bits, of that size.
 
     channels  None gives one channel when the image has no colour
     """
     image.draft(image.mode, (2 * max(size), 2 * max(size)))
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _to_8_bits(image)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = upright(image)
     rows, cols = size
-    image = image.convert("L" if image.mode in ("1", "L") else "RGB")
     if image.size != (cols, rows):
         image = image.resize((cols, rows), Image.Resampling.BILINEAR)
     if image.mode == "RGB" and channels == 1:
@@ -42,6 +69,12 @@ def brought_to(image: Image.Image, size: Size, channels: int | None = None) -> U
     if channels is None and len(planes) == 3 and (planes == planes[:1]).all():
         planes = planes[:1]
     return np.ascontiguousarray(planes if channels in (None, len(planes)) else np.repeat(planes, 3, axis=0))
+
+
+def _visible_light(image: Image.Image) -> float:
+    """The mean light of what an RGBA image shows, in [0, 1]; dark where it shows nothing."""
+    light, shown = (np.asarray(plane, np.float64) for plane in (image.convert("RGB").convert("L"), image.split()[3]))
+    return float((light * shown).sum() / (255 * shown.sum())) if shown.any() else 0.0
 
 
 def to_png_base64(image: Shaped[np.ndarray, "channels rows cols"], scale: int = 1) -> str:
@@ -59,26 +92,53 @@ def to_png_base64(image: Shaped[np.ndarray, "channels rows cols"], scale: int = 
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def from_png_base64(png: str) -> UInt8[np.ndarray, "channels rows cols"]:
+    """The image that `to_png_base64` wrote.
+
+    >>> from_png_base64(to_png_base64(np.full((1, 1, 2), 7.0))).tolist()
+    [[[7, 7]]]
+    """
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(png)), formats=("PNG",)))
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
 @dataclass(frozen=True)
 class ImagePreparation:
     """What happens to images before the first layer, as fitted on the training images.
 
-        x = (pixel / 255 - mean) / sd        for each channel; x = pixel / 255 without `standardise`
+        x = (pixel / 255 - mean) / sd        for each channel; without `standardise`
+        x = low + (high - low) pixel / 255
 
-    shape  (channels, rows, cols)
-    mean   of the training images, for each channel, in [0, 1]
-    sd     likewise; 1 stands for a channel that never changes
+    shape        (channels, rows, cols)
+    mean         of the training images, for each channel, in [0, 1]
+    sd           likewise; 1 stands for a channel that never changes
+    pixel_range  low and high: what black and white become
+    centring     where the strokes of the training images lie, and where those of others are brought
     """
 
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     sd: tuple[float, ...]
     standardise: bool = True
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+    centring: Centring | None = None
     kind: str = field(default="image", init=False)
 
     @classmethod
-    def fit(cls, images: np.ndarray, standardise: bool = True, rows: np.ndarray | None = None) -> ImagePreparation:
-        """The preparation that the training images, those of `rows`, call for; None takes them all."""
+    def fit(
+        cls,
+        images: np.ndarray,
+        standardise: bool = True,
+        rows: np.ndarray | None = None,
+        pixel_range: Sequence[float] | None = None,
+        centre: bool = False,
+    ) -> ImagePreparation:
+        """The preparation that the training images, those of `rows`, call for; None takes them all.
+
+        pixel_range  what black and white become, instead of standardising
+        centre       the strokes of other images are to be brought where those of the training images lie
+        Raises       DataError  for images in colour that are to be centred, and for what is no image
+        """
         images = images if rows is None else images[rows]
         _check_pixels(images)
         n_channels = images.shape[1]
@@ -92,7 +152,15 @@ class ImagePreparation:
         variance = np.maximum(squares / n_values - mean**2, 0.0)
         sd = np.where(variance > 1e-12, np.sqrt(variance), 1.0)
         shape = (n_channels, images.shape[2], images.shape[3])
-        return cls(shape, tuple(mean.tolist()), tuple(sd.tolist()), standardise)
+        low, high = pixel_range or (0.0, 1.0)
+        return cls(
+            shape,
+            tuple(mean.tolist()),
+            tuple(sd.tolist()),
+            standardise and pixel_range is None,
+            (low, high),
+            Centring.fit(images) if centre else None,
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -105,9 +173,9 @@ class ImagePreparation:
         return ()
 
     @property
-    def reading(self) -> dict[str, Any]:
-        """The options that make `open_source` read new images as the training ones were."""
-        return {"size": self.shape[1:], "channels": self.shape[0]}
+    def reading(self) -> Wanted:
+        """How new images are read so that they are as the training ones were."""
+        return Wanted((self.shape[1], self.shape[2]), self.shape[0], False, self.centring)
 
     def transform(
         self, images: np.ndarray, rows: np.ndarray | None = None
@@ -138,16 +206,33 @@ class ImagePreparation:
         return [Note("warning", _("images"), text)]
 
     def rows(self) -> list[PreparationRow]:
-        """The one line of this layer: every pixel is treated alike."""
+        """The lines of this layer: where strokes are brought, and what happens to every pixel."""
+        return [*self._centring_rows(), self._pixel_row()]
+
+    def _centring_rows(self) -> list[PreparationRow]:
+        if self.centring is None:
+            return []
+        what = _("of an image that is not so already: without their ground, scaled to one box, laid by their mass")
+        row, col = (format_number(value, 3) for value in self.centring.middle)
+        arithmetic = _("longer side {box} pixels, centre of mass at row {row}, column {col}").format(
+            box=format_number(round(self.centring.box)), row=row, col=col
+        )
+        return [PreparationRow(_("strokes"), "number", what, arithmetic, ())]
+
+    def _pixel_row(self) -> PreparationRow:
         channels, rows, cols = self.shape
         colour = _("grey") if channels == 1 else _("colour")
         what = _("upright, on white, {rows} × {cols}, {colour}").format(rows=rows, cols=cols, colour=colour)
         if not self.standardise:
-            return [PreparationRow(_("pixels"), "number", what + ", " + _("scaled to [0, 1]"), "pixel / 255", ())]
+            low, high = self.pixel_range
+            ends = _("scaled to [{low}, {high}]").format(low=format_number(low), high=format_number(high))
+            times = "" if high - low == 1 else f"{format_number(high - low)} "
+            plus = f" {'+' if low > 0 else '-'} {format_number(abs(low))}" if low else ""
+            return PreparationRow(_("pixels"), "number", f"{what}, {ends}", f"{times}pixel / 255{plus}", ())
         arithmetic = "; ".join(
             f"(pixel / 255 - {format_number(mean)}) / {format_number(sd)}" for mean, sd in zip(self.mean, self.sd)
         )
-        return [PreparationRow(_("pixels"), "number", what + ", " + _("standardised"), arithmetic, ())]
+        return PreparationRow(_("pixels"), "number", what + ", " + _("standardised"), arithmetic, ())
 
     def to_dict(self) -> dict[str, Any]:
         """Itself as JSON."""
@@ -157,19 +242,32 @@ class ImagePreparation:
             "mean": list(self.mean),
             "sd": list(self.sd),
             "standardise": self.standardise,
+            "pixel_range": list(self.pixel_range),
+            "centring": None if self.centring is None else self.centring.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> ImagePreparation:
         """The preparation that `to_dict` wrote."""
         channels, rows, cols = fields["shape"]
-        return cls((channels, rows, cols), tuple(fields["mean"]), tuple(fields["sd"]), fields["standardise"])
+        low, high = fields.get("pixel_range", (0.0, 1.0))
+        mean, sd = tuple(fields["mean"]), tuple(fields["sd"])
+        centring = fields.get("centring")
+        return cls(
+            (channels, rows, cols),
+            mean,
+            sd,
+            fields["standardise"],
+            (low, high),
+            None if centring is None else Centring.from_dict(centring),
+        )
 
     def _affine(self) -> tuple[np.ndarray, np.ndarray]:
         """Scale and shift of each channel: the two steps as one multiplication and one addition."""
         mean, sd = np.array(self.mean), np.array(self.sd)
         if not self.standardise:
-            return np.full(len(mean), 1 / 255, np.float32), np.zeros(len(mean), np.float32)
+            low, high = self.pixel_range
+            return np.full(len(mean), (high - low) / 255, np.float32), np.full(len(mean), low, np.float32)
         return (1 / (255 * sd)).astype(np.float32), (-mean / sd).astype(np.float32)
 
 

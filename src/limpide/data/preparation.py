@@ -121,7 +121,7 @@ class TablePreparation:
                 series, last = take(frame[treatment.column]), first + len(treatment.features)
                 read = treatment.read(series)
                 if read.null_count() > series.null_count() and treatment.unreadable(series, read).any():
-                    raise DataError(*self._cell_problems(frame if rows is None else frame[rows]))
+                    raise DataError(*self.cell_problems(frame if rows is None else frame[rows]))
                 treatment.write(read, out[start:stop, first:last])
                 first = last
 
@@ -178,14 +178,15 @@ class TablePreparation:
                 )
             )
 
-    def _cell_problems(self, frame: pl.DataFrame) -> list[str]:
+    def cell_problems(self, frame: pl.DataFrame, first: int = 0) -> list[str]:
+        """Every cell that cannot be read, by its column and row; `first` rows stand before those of the frame."""
         problems = []
         for treatment in self.treatments:
             series = frame[treatment.column]
             wrong = treatment.unreadable(series, treatment.read(series))
             if wrong.any():
                 where = _("column {name}").format(name=treatment.column)
-                problems.append(problem(where, treatment.expected(), values.cells(series, wrong)))
+                problems.append(problem(where, treatment.expected(), values.cells(series, wrong, first=first)))
         return problems
 
 

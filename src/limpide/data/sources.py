@@ -10,20 +10,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import numpy as np
 import polars as pl
 
-from limpide.data.builtin import BUILTIN
+from limpide.data import limits
+from limpide.data.archives import holds_images
+from limpide.data.array_files import is_array_file, read_arrays_file
+from limpide.data.builtin import BUILTIN, YES_NO
+from limpide.data.centring import Centring
 from limpide.data.columns import take_target, understand
-from limpide.data.dataset import Dataset, Note
+from limpide.data.dataset import Column, Dataset, Note
 from limpide.data.frames import from_frame
 from limpide.data.idx import find_idx, is_idx, labels_beside, read_idx, read_idx_folder
-from limpide.data.image_files import Wanted, is_image_name, read_image_file, read_image_folder, read_image_zip
+from limpide.data.image_files import is_image_name, read_image_file, read_image_folder, read_image_zip
 from limpide.data.images import Size
+from limpide.data.images import Wanted as WantedImages
+from limpide.data.parts import read_parts, table_files
+from limpide.data.reading import Asked, Reading, Table, check_applies
 from limpide.data.tables import read_table
+from limpide.data.tidying import with_numbers
 from limpide.errors import DataError, UnknownName, did_you_mean, problem
 from limpide.i18n import _, format_count
 
@@ -43,9 +51,29 @@ TARGET_NAMES = (
 )
 """Columns that are the target by their name, the surest first, when none is named."""
 
-IMAGE_OPTIONS = ("size", "channels")
+IMAGE_OPTIONS = ("size", "channels", "centre")
 MOST_SIDE = 4096
 NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Wanted(NamedTuple):
+    """What a user said of the data, whatever its form.
+
+    target, kinds, drop  as `open_source` takes them
+    need_target          False for data to predict
+    former               how the table or the images were read that a model learned from
+    """
+
+    target: str | None
+    kinds: Mapping[str, str]
+    drop: Sequence[str]
+    need_target: bool
+    former: Reading | WantedImages | None = None
+
+    def asked(self, where: str, options: Mapping[str, Any]) -> Asked:
+        """What a reader of tables is to know."""
+        former = self.former if isinstance(self.former, Reading) else None
+        return Asked(Reading.from_options(where, options), self.kinds, tuple(self.drop), former)
 
 
 def open_source(
@@ -55,51 +83,57 @@ def open_source(
     drop: Sequence[str] = (),
     need_target: bool = True,
     options: Mapping[str, Any] = NONE,
+    former: Reading | WantedImages | None = None,
 ) -> Dataset:
     """The data of a source, whatever its form.
 
-    source       a built-in name (`"moons?noise=0.3"` sets its options), the path of a table (CSV, TSV, Parquet, Excel),
-                 of a folder or zip file of images, of an image, of a folder or a pair of IDX files ("images,labels"),
-                 a pandas, polars or pyarrow frame, images as an array or `(images, labels)`, or a `Dataset`
+    source       a built-in name (`"moons?noise=0.3"` sets its options), the path of a table (CSV, TSV, JSON, Parquet,
+                 Excel; packed or not), of a folder or a pattern of CSV or Parquet files that are one table, of arrays
+                 (.npy, .npz), of a folder or zip file of images, of an image, of a folder or a pair of IDX files
+                 ("images,labels"), a pandas, polars or pyarrow frame, images as an array
+                 or `(images, labels)`, or a `Dataset`
     target       the column to predict; None looks for one by its name, then takes the last
     kinds, drop  what columns are, against what would be guessed; columns to leave out
     need_target  False for data to predict: no target is looked for, and images need no folders of classes
-    options      of a built-in, or `size` and `channels` of images
+    options      of a built-in, `size`, `channels` and `centre` of images, or how a table is written: delimiter,
+                 decimal, thousands, encoding, header, skip, footer, sheet, dates
+    former       how the table or the images were read that a model learned from: what is left open is read alike
     Raises       DataError     when it is missing or cannot be read
                  UnknownName   for a name, a column or an option that does not exist; the nearest is named
     """
+    wanted = Wanted(target, kinds, drop, need_target, former)
     if isinstance(source, Dataset):
         dataset = source
     elif isinstance(source, (str, os.PathLike)):
-        dataset = _from_text(os.fspath(source), target, kinds, drop, need_target, options)
+        dataset = _from_text(os.fspath(source), wanted, options)
     elif isinstance(source, tuple) or (isinstance(source, np.ndarray) and source.ndim != 2):
         dataset = _from_arrays(source)
     else:
-        frame = from_frame(source)
-        file = io.BytesIO()
-        frame.write_ipc(file)
-        digest = hashlib.sha256(file.getbuffer()).hexdigest()
-        dataset = _from_table("frame", "frame", frame, [], digest, target, kinds, drop, need_target)
+        dataset = _from_frame("frame", "frame", from_frame(source), wanted, options)
     if need_target:
         _check_target(dataset)
     return dataset
 
 
-def _from_text(
-    text: str,
-    target: str | None,
-    kinds: Mapping[str, str],
-    drop: Sequence[str],
-    need_target: bool,
-    given: Mapping[str, Any],
-) -> Dataset:
+def _from_frame(name: str, source: str, frame: pl.DataFrame, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:
+    """The data set of a frame, its texts read as those of a file are."""
+    file = io.BytesIO()
+    frame.write_ipc(file)
+    digest = hashlib.sha256(file.getbuffer()).hexdigest()
+    asked = wanted.asked(name, options)
+    check_applies(name, asked.given, _("frames"), ("decimal", "thousands", "dates"))
+    table = with_numbers(frame, [], asked, Reading())
+    return _from_table(name, source, table, digest, wanted)
+
+
+def _from_text(text: str, wanted: Wanted, given: Mapping[str, Any]) -> Dataset:
     """The data of a name or a path, its options read from behind a question mark."""
     text, options = _with_options(text, given)
     path = _as_path(text)
     if not text.strip():
         raise UnknownName(_("data"), text, BUILTIN)
     if text in BUILTIN:
-        dataset = _of_columns(BUILTIN[text].open(options), target, kinds, drop)
+        dataset = _of_columns(BUILTIN[text].open(options), wanted)
         if os.path.exists(path):
             note = _("a file of that name is here too: write ./{name} to read it").format(name=text)
             dataset = replace(dataset, notes=(*dataset.notes, Note("info", text, note)))
@@ -108,26 +142,62 @@ def _from_text(
     if len(pair) == 2 and not os.path.exists(path) and all(map(os.path.isfile, pair)):
         _no_options(text, options)
         return read_idx(pair[0], pair[1], text)
+    files = [] if os.path.isfile(path) else table_files(text)
+    if files:
+        found = read_parts(path.name, files, wanted.asked(text, options))
+        return _from_table(path.name, text, Table(found.frame, found.notes, found.reading), found.sha256, wanted)
     if not os.path.exists(path):
         raise _missing(text, path)
     if path.is_dir():
-        return _from_folder(path, need_target, options)
+        return _from_folder(path, wanted, options)
     if not path.is_file():
         raise DataError(problem(text, _("a file or a folder"), _("something else")))
-    if path.suffix.lower() == ".zip":
-        # A zip file that holds one table would be told apart here.
-        return read_image_zip(path, _wanted(text, options, need_target))
+    try:
+        return _from_file(path, text, wanted, options)
+    except OSError as error:
+        raise DataError(problem(text, _("a file that can be read"), str(error.strerror or error))) from error
+
+
+def _from_file(path: Path, text: str, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:
+    """The data of one file."""
+    if is_array_file(path):
+        return _from_array_file(path, text, wanted, options)
+    if path.suffix.lower() == ".zip" and holds_images(path):
+        return read_image_zip(path, _wanted_images(text, options, wanted))
     if is_image_name(path.name):
-        return _from_image(path, need_target, options)
-    _no_options(text, options)
+        return _from_image(path, wanted, options)
     if is_idx(path):
+        _no_options(text, options)
         labels = labels_beside(path)
-        if labels is None and need_target:
+        if labels is None and wanted.need_target:
             expected = _("a file of labels beside it, such as train-labels-idx1-ubyte beside train-images-idx3-ubyte")
             raise DataError(problem(text, expected, _("none"), _('name both: "images,labels"')))
         return read_idx(path, labels, text)
-    frame, notes, digest = read_table(path)
-    return _from_table(path.name, text, frame, notes, digest, target, kinds, drop, need_target)
+    file = read_table(path, wanted.asked(text, options))
+    return _from_table(path.name, text, Table(file.frame, file.notes, file.reading), file.sha256, wanted)
+
+
+def _from_array_file(path: Path, text: str, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:
+    """The data of NumPy's files: a matrix or columns are a table, more axes are images."""
+    inputs, labels, n_test = read_arrays_file(path)
+    if isinstance(inputs, np.ndarray) and inputs.ndim > 2:
+        _no_options(text, options)
+        dataset = _from_arrays(inputs if labels is None else (inputs, labels))
+        dataset = replace(dataset, name=path.name, source=text)
+    else:
+        n_columns = len(inputs) if isinstance(inputs, dict) else inputs.shape[-1]
+        limits.check_shape(path.name, 1, n_columns)
+        frame = from_frame(inputs)
+        if labels is not None:
+            frame = frame.with_columns(pl.Series("target", labels))
+        dataset = _from_frame(path.name, text, frame, wanted, options)
+    if n_test:
+        note = _("the {n} rows of the test arrays come last and are suggested as the test set").format(
+            n=format_count(n_test)
+        )
+        suggested = {"split.method": "ordered", "split.test": n_test / len(dataset)}
+        dataset = replace(dataset, suggested=suggested, notes=(*dataset.notes, Note("info", path.name, note)))
+    return dataset
 
 
 def _as_path(text: str) -> Path:
@@ -147,22 +217,22 @@ def _with_options(text: str, given: Mapping[str, Any]) -> tuple[str, dict[str, A
     return name, written | dict(given)
 
 
-def _from_folder(path: Path, need_target: bool, options: Mapping[str, Any]) -> Dataset:
+def _from_folder(path: Path, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:
     parts = [part for part in ("train", "t10k") if find_idx(path, part, "images")]
     if parts:
         _no_options(str(path), options)
-        return read_idx_folder(path, need_target)
-    return read_image_folder(path, _wanted(str(path), options, need_target))
+        return read_idx_folder(path, wanted.need_target)
+    return read_image_folder(path, _wanted_images(str(path), options, wanted))
 
 
-def _from_image(path: Path, need_target: bool, options: Mapping[str, Any]) -> Dataset:
-    if need_target:
+def _from_image(path: Path, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:
+    if wanted.need_target:
         expected = _("a folder or a zip file with a folder of images for each class")
         raise DataError(problem(str(path), expected, _("one image")))
-    return read_image_file(path, _wanted(str(path), options, need_target))
+    return read_image_file(path, _wanted_images(str(path), options, wanted))
 
 
-def _wanted(where: str, options: Mapping[str, Any], need_target: bool) -> Wanted:
+def _wanted_images(where: str, options: Mapping[str, Any], wanted: Wanted) -> WantedImages:
     """How to read images, from options as a person writes them; all that is wrong is told together."""
     problems = [str(UnknownName(where, name, IMAGE_OPTIONS)) for name in options if name not in IMAGE_OPTIONS]
     size = _read_size(options["size"]) if "size" in options else None
@@ -172,9 +242,19 @@ def _wanted(where: str, options: Mapping[str, Any], need_target: bool) -> Wanted
     channels = str(options.get("channels", ""))
     if channels not in ("", "1", "3"):
         problems.append(problem(f"{where}, channels", _("1 (grey) or 3 (colour)"), repr(options["channels"])))
+    centre = str(options.get("centre", "no")).lower()
+    if centre not in YES_NO:
+        problems.append(problem(f"{where}, centre", _("yes or no"), repr(options["centre"])))
     if problems:
         raise DataError(*problems)
-    return Wanted(size, int(channels) if channels else None, need_target)
+    former = wanted.former if isinstance(wanted.former, WantedImages) else WantedImages()
+    centring = Centring.standard(*(size or (28, 28))) if YES_NO[centre] else None
+    return WantedImages(
+        size or (former.size if centring is None else (28, 28)),
+        int(channels) if channels else former.channels if centring is None else 1,
+        wanted.need_target,
+        centring if "centre" in options else former.centring,
+    )
 
 
 def _read_size(given: Any) -> Size | None:
@@ -232,10 +312,10 @@ def _from_arrays(given: np.ndarray | tuple[Any, ...]) -> Dataset:
     return Dataset("arrays", "arrays", images, words, (), (), digest.hexdigest())
 
 
-def _of_columns(dataset: Dataset, target: str | None, kinds: Mapping[str, str], drop: Sequence[str]) -> Dataset:
+def _of_columns(dataset: Dataset, wanted: Wanted) -> Dataset:
     """A built-in with what was asked of its columns: another target, other kinds, fewer of them."""
     assert dataset.target is not None
-    own = dataset.target.name
+    own, (target, kinds, drop, *_rest) = dataset.target.name, wanted
     if isinstance(dataset.inputs, np.ndarray):
         _check_names(
             _("column of {name}").format(name=dataset.name), [*([target] if target else []), *kinds, *drop], [own]
@@ -244,40 +324,44 @@ def _of_columns(dataset: Dataset, target: str | None, kinds: Mapping[str, str], 
     if target in (None, own) and not kinds and not drop:
         return dataset
     frame = dataset.inputs.with_columns(dataset.target)
-    notes = list(dataset.notes)
-    table = _from_table(dataset.name, dataset.source, frame, notes, dataset.sha256, target or own, kinds, drop, True)
+    found = Table(frame, list(dataset.notes), dataset.reading or Reading())
+    wanted = wanted._replace(target=target or own, need_target=True)
+    table = _from_table(dataset.name, dataset.source, found, dataset.sha256, wanted)
     return replace(table, suggested=dataset.suggested)
 
 
-def _from_table(
-    name: str,
-    source: str,
-    frame: pl.DataFrame,
-    notes: list[Note],
-    digest: str,
-    target: str | None,
-    kinds: Mapping[str, str],
-    drop: Sequence[str],
-    need_target: bool,
-) -> Dataset:
+def _from_table(name: str, source: str, table: Table, digest: str, wanted: Wanted) -> Dataset:
     """A table as a data set; its columns are understood when there is something to learn, for a model knows its own."""
     where = _("column of {name}").format(name=name)
+    (frame, notes, reading), (target, kinds, drop, need_target, _former) = table, wanted
     named = [*([target] if target and need_target else []), *kinds, *drop]
     _check_names(where, named, frame.columns)
     frame = frame.drop([column for column in drop if column != target])
     if not need_target:
         answers = frame[target] if target in frame.columns else None
-        return Dataset(name, source, frame.drop(target or [], strict=False), answers, (), tuple(notes), digest)
+        inputs = frame.drop(target or [], strict=False)
+        return Dataset(name, source, inputs, answers, (), tuple(notes), digest, reading=reading)
     if target is None:
-        target, why = _find_target(name, frame, kinds)
+        target, why = find_target(name, frame, kinds)
         notes = [*notes, Note("info", target, why)]
     inputs, answers, missing = take_target(frame, target, kinds.get(target, ""))
-    columns, more = understand(inputs.with_columns(answers), target, kinds)
+    columns, more = understand(inputs.with_columns(answers), target, kinds, dates=reading.dates or "day")
     if not any(column.is_feature for column in columns):
         got = ", ".join(f"{column.name} ({column.kind})" for column in columns) or _("none")
         mend = _("say what a column is with its kind, number or category")
         raise DataError(problem(name, _("at least one column to learn from"), got, mend))
-    return Dataset(name, source, inputs, answers, columns, (*notes, *missing, *more), digest)
+    reading = replace(reading, cells=_cells(frame, columns, answers))
+    return Dataset(name, source, inputs, answers, columns, (*notes, *missing, *more), digest, reading=reading)
+
+
+def _cells(frame: pl.DataFrame, columns: Sequence[Column], target: pl.Series) -> dict[str, str]:
+    """How the cells of each column are to be read again: numbers stay numbers, and words words."""
+    numbers = {column.name for column in columns if column.kind == "number"}
+    numbers |= {target.name} if target.dtype.is_numeric() else set()
+    return {
+        name: "number" if name in numbers else "text" if frame[name].dtype == pl.String else "other"
+        for name in frame.columns
+    }
 
 
 def _check_names(where: str, named: Sequence[str], known: Sequence[str]) -> None:
@@ -289,7 +373,7 @@ def _check_names(where: str, named: Sequence[str], known: Sequence[str]) -> None
         raise DataError(*map(str, unknown))
 
 
-def _find_target(name: str, frame: pl.DataFrame, kinds: Mapping[str, str]) -> tuple[str, str]:
+def find_target(name: str, frame: pl.DataFrame, kinds: Mapping[str, str]) -> tuple[str, str]:
     """The column to predict when none was named, and why it."""
     lowered = {column.lower(): column for column in reversed(frame.columns)}
     for word in TARGET_NAMES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -13,10 +14,11 @@ from limpide import seeds
 from limpide.data import values
 from limpide.data.columns import Task, infer_task
 from limpide.data.dataset import Note
+from limpide.data.hashes import as_share
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import _, format_count, format_number, ngettext
 
-Method = Literal["random", "stratified", "group", "time", "ordered"]
+Method = Literal["random", "stratified", "group", "time", "ordered", "last"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 Rows = Int64[np.ndarray, "rows"]
@@ -32,7 +34,7 @@ class Split:
     train: Rows
     validation: Rows
     test: Rows
-    method: Method
+    method: Method | Literal["hash"]
     why: str
     notes: tuple[Note, ...] = ()
 
@@ -52,7 +54,8 @@ def split(
     """The rows 0 to n - 1 in three parts.
 
     method            random; stratified: each class in the same shares; group: no group in two parts; time: the latest
-                      rows to the test; ordered: the last rows to the test; auto: what the data at hand asks for
+                      rows to the test; ordered: the last rows to the test, those before them to validation; last: the
+                      last rows to the test, validation dealt out among the others; auto: what the data at hand asks for
     validation, test  shares of all rows, in [0, 1); a part whose share is 0 is empty, any other holds a row
     groups, times     a value for each row, for the methods that need them
     task              what the target is; None asks its values
@@ -73,7 +76,9 @@ def split(
     sizes = _sizes(n, validation, test)
     notes: tuple[Note, ...] = ()
     if key is None:
-        parts = _cut(np.arange(n) if chosen == "ordered" else rng.permutation(n), sizes)
+        # the rows that are dealt out come first, those that keep their places last
+        n_dealt = {"random": n, "last": n - sizes[1]}.get(chosen, 0)
+        parts = _cut(np.append(rng.permutation(n_dealt), np.arange(n_dealt, n)), sizes)
     elif chosen == "stratified":
         parts, notes = _stratified(key, sizes, rng)
     elif chosen == "group":
@@ -84,6 +89,38 @@ def split(
     part_of[parts[1]], part_of[parts[2]] = 1, 2
     train, held_validation, held_test = (np.flatnonzero(part_of == part) for part in range(3))
     return Split(train, held_validation, held_test, chosen, why, notes)
+
+
+def split_by_hash(hashes: np.ndarray, validation: float, test: float, is_grouped: bool = False) -> Split:
+    """Each row in the part that its number (`hashes.row_hashes`) says: rows that come later move no other.
+
+    is_grouped  the numbers are those of groups
+    Raises      DataError  when a part is left without rows
+    """
+    part = parts_of(hashes, validation, test)
+    found = [np.flatnonzero(part == i) for i in range(3)]
+    if not all(map(len, found)):
+        check_parts([len(rows) for rows in found])
+    why = _("rows of a group belong together") if is_grouped else _("no row ever moves when others are added")
+    train, held_validation, held_test = found
+    return Split(train, held_validation, held_test, "group" if is_grouped else "hash", why)
+
+
+def parts_of(hashes: np.ndarray, validation: float, test: float) -> np.ndarray:
+    """For each row 0 (train), 1 (validation) or 2 (test); another share of validation moves no row of the test."""
+    share = as_share(hashes)
+    return (share < test + validation).astype(np.int8) + (share < test)
+
+
+def check_parts(sizes: Sequence[int]) -> None:
+    """DataError when a hash left a part without rows.
+
+    sizes  of train, validation and test
+    """
+    if not all(sizes):
+        got = _("parts of {counts} rows").format(counts=", ".join(map(format_count, sizes)))
+        mend = _("larger shares, another seed, or another split.column")
+        raise DataError(problem(_("split"), _("rows in each of the three parts"), got, mend))
 
 
 def _check_shares(n: int, validation: float, test: float) -> None:

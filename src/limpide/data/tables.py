@@ -1,32 +1,29 @@
-"""A table from a file: CSV and its kin, Parquet, Excel. What the content is decides, not what the file is called.
+"""A table from a file: CSV and its kin, JSON, Parquet, Excel. What the content is decides, not what the file is called.
 
-To read another form, add a row to `FORMS`: how to recognise it, and a function from its bytes to a frame with notes.
+To read another form, add a row to `FORMS`: how to recognise it, and a function from its bytes to a table.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import os
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
-from limpide.data import guesses, values
+from limpide.data import archives, excel, json_tables, limits, old_excel, text_tables
+from limpide.data.apart import read_apart
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
-from limpide.data.guesses import TextForm
-from limpide.data.text_tables import Table, is_text, name_problems, read_text, without_blank_rows
+from limpide.data.reading import Asked, Reading, Table, check_applies
 from limpide.errors import DataError, did_you_mean, problem
-from limpide.i18n import N_, _, format_count
+from limpide.i18n import N_, _
 
-MAX_FILE_MB = 2000
-"""No larger file is read; `LIMPIDE_MAX_FILE_MB` changes it. It also bounds what a packed file unpacks to."""
+EXPECTED = N_("a CSV, TSV, JSON, Parquet or Excel file")
+SAVE = N_("open it in what made it, and save the table as .csv or .xlsx")
 
 FOREIGN = {
     b"\x89PNG": N_("a PNG image"),
@@ -35,11 +32,41 @@ FOREIGN = {
     b"%PDF": N_("a PDF document"),
     b"PK\x03\x04": N_("a zip archive"),
     b"\x1f\x8b": N_("a gzip archive"),
+    b"BZh": N_("a bzip2 archive"),
+    b"\xfd7zXZ": N_("an xz archive"),
     b"7z\xbc\xaf": N_("a 7z archive"),
+    b"Rar!": N_("a RAR archive"),
+    b"(\xb5/\xfd": N_("a Zstandard archive"),
     b"\x89HDF": N_("an HDF5 file"),
     b"\x93NUMPY": N_("a NumPy file"),
+    b"ARROW1": N_("an Arrow file"),
+    b"ORC\0": N_("an ORC file"),
+    b"Obj\x01": N_("an Avro file"),
     b"SQLite format 3": N_("a SQLite database"),
+    b"\x80\x04\x95": N_("a Python pickle, which may run code when it is opened"),
+    b"\x80\x05\x95": N_("a Python pickle, which may run code when it is opened"),
+    b"{\\rtf": N_("a text document (RTF)"),
+    b"\xd0\xcf\x11\xe0": N_("an old Office document"),
 }
+MARKUP = {
+    b"<!doctype html": N_("a web page"),
+    b"<html": N_("a web page"),
+    b"<table": N_("a web page"),
+    b"<head": N_("a web page"),
+    b"<meta": N_("a web page"),
+    b"<?xml": N_("an XML document"),
+    b"<?mso-application": N_("an XML document"),
+    b"<svg": N_("an SVG image"),
+}
+
+
+class TableFile(NamedTuple):
+    """What a file holds, what a user should know, the SHA-256 of the file, and how it was read."""
+
+    frame: pl.DataFrame
+    notes: list[Note]
+    sha256: str
+    reading: Reading
 
 
 @dataclass(frozen=True)
@@ -47,44 +74,69 @@ class Form:
     """A form of table file.
 
     suffixes  the usual endings of its names
+    options   what can be said of it
     is_one    true for a file of this form, given its content
     read      from the name and the content of a file
     """
 
     label: str
     suffixes: tuple[str, ...]
+    options: tuple[str, ...]
     is_one: Callable[[bytes], bool]
-    read: Callable[[str, bytes], Table]
+    read: Callable[[str, bytes, Asked], Table]
 
 
-def read_table(path: str | Path) -> tuple[pl.DataFrame, list[Note], str]:
-    """The table a file holds, what was guessed to read it, and the SHA-256 of the file.
+def read_table(path: str | Path, asked: Asked | None = None) -> TableFile:
+    """The table a file holds, packed or not.
 
     Raises  DataError  missing, empty, too large, ragged or no table at all; every problem of the file at once
     """
-    path = Path(path)
+    path, asked = Path(path), asked or Asked()
     _check_file(path)
     try:
         with path.open("rb") as file, ThreadPoolExecutor(1) as beside:
             digest = beside.submit(hashlib.file_digest, file, "sha256")
-            content = path.read_bytes()
-            form = _form_of(path.name, content)
-            frame, notes = form.read(path.name, content)
+            table = read_content(path.name, path.read_bytes(), asked)
         sha256 = digest.result().hexdigest()
     except OSError as error:
         raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error
-    if not len(frame):
-        raise DataError(
-            problem(path.name, _("rows under the names"), _("only a header"), _("add a row for each example"))
-        )
-    if path.suffix.lower() not in form.suffixes:
+    return TableFile(table.frame, table.notes, sha256, table.reading)
+
+
+def read_content(where: str, content: bytes, asked: Asked) -> Table:
+    """The table in the content of a file called `where`."""
+    name, content, notes = _unpacked(where, content)
+    form = _form_of(where, content, asked)
+    check_applies(where, asked.given, _(form.label), form.options)
+    table = form.read(where, content, asked)
+    limits.check_shape(where, len(table.frame), table.frame.width)
+    if not len(table.frame):
+        raise DataError(problem(where, _("rows under the names"), _("only a header"), _("add a row for each example")))
+    if Path(name).suffix.lower() not in form.suffixes:
         text = _("read as {form}, which its content is, whatever its name says").format(form=_(form.label))
-        notes.insert(0, Note("info", path.name, text))
-    return frame, notes, sha256
+        notes.append(Note("info", where, text))
+    return table._replace(notes=[*notes, *table.notes])
+
+
+def _unpacked(where: str, content: bytes) -> tuple[str, bytes, list[Note]]:
+    """The name and the content of what a packed file holds, or the file itself."""
+    packing = archives.packing_of(content)
+    if packing:
+        content = archives.unpack(where, content)
+        name = where if Path(where).suffix.lower() not in (".gz", ".bz2", ".xz") else Path(where).stem
+        text = _("unpacked from {packing}").format(packing=packing)
+    elif content.startswith(b"PK") and not _is_workbook(content):
+        name, content = archives.only_entry(where, content)
+        text = _("read the one file in it, {name}").format(name=name)
+    else:
+        return where, content, []
+    if not content:
+        raise DataError(problem(where, _(EXPECTED), _("an empty file")))
+    return name, content, [Note("info", where, text)]
 
 
 def _check_file(path: Path) -> None:
-    expected = _("a CSV, TSV, Parquet or Excel file")
+    expected = _(EXPECTED)
     if path.is_dir():
         raise DataError(problem(str(path), expected, _("a folder"), _("name a file in it")))
     if not path.exists():
@@ -95,99 +147,97 @@ def _check_file(path: Path) -> None:
     size = path.stat().st_size
     if not size:
         raise DataError(problem(path.name, expected, _("an empty file")))
-    _check_size(path.name, size)
+    limits.check_size(path.name, size)
 
 
-def _check_size(where: str, n_bytes: int) -> None:
-    limit = os.environ.get("LIMPIDE_MAX_FILE_MB", "")
-    max_mb = float(limit) if values.NUMBER.fullmatch(limit) else MAX_FILE_MB
-    if n_bytes > max_mb * 1e6:
-        raise DataError(
-            problem(
-                where,
-                _("at most {n} MB").format(n=format_count(int(max_mb))),
-                _("{n} MB").format(n=format_count(round(n_bytes / 1e6))),
-                _("take a part of it, or set LIMPIDE_MAX_FILE_MB"),
-            )
-        )
-
-
-def _form_of(where: str, content: bytes) -> Form:
+def _form_of(where: str, content: bytes, asked: Asked) -> Form:
+    if old_excel.is_locked(content):
+        mend = _("open it with its password, and save it without")
+        raise DataError(problem(where, _(EXPECTED), _("a workbook locked by a password"), mend))
     for form in FORMS:
         if form.is_one(content):
             return form
-    found = next((label for signature, label in FOREIGN.items() if content.startswith(signature)), N_("a binary file"))
-    raise DataError(problem(where, _("a CSV, TSV, Parquet or Excel file"), _(found)))
+    found = next((label for signature, label in FOREIGN.items() if content.startswith(signature)), None)
+    if found is None and asked.given.encoding is not None:
+        return FORMS[-1]  # the user says that it is text
+    found = found or _markup(content) or (N_("a tar archive") if content[257:262] == b"ustar" else N_("a binary file"))
+    mend = "" if found == "a binary file" or "image" in found else _(SAVE)
+    raise DataError(problem(where, _(EXPECTED), _(found), mend))
 
 
-def _read_parquet(where: str, content: bytes) -> Table:
-    try:
-        lazy = pl.scan_parquet(content)
-        n_rows = int(lazy.select(pl.len()).collect().item())
-        _check_size(where, 8 * n_rows * len(lazy.collect_schema()))
-        return plain(lazy.collect()), []
-    except pl.exceptions.PolarsError as error:
-        raise DataError(problem(where, _("a Parquet file"), str(error).splitlines()[0])) from error
+def _markup(content: bytes) -> str | None:
+    head = content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((label for start, label in MARKUP.items() if head.startswith(start)), None)
 
 
-def _read_excel(where: str, content: bytes) -> Table:
-    import fastexcel
-
-    if content.startswith(b"PK"):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            _check_size(where, sum(entry.file_size for entry in archive.infolist()))
-    try:
-        book = fastexcel.read_excel(content)
-        sheet = book.load_sheet(0, header_row=None, dtypes="string").to_polars()
-    except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
-        raise DataError(problem(where, _("an Excel file"), str(error).splitlines()[0])) from error
-    if not sheet.width or not len(sheet):
-        raise DataError(problem(where, _("a table in the first sheet"), _("an empty sheet")))
-    form, frame = _sheet_form(sheet)
-    problems = name_problems(where, form)
+def _read_parquet(where: str, content: bytes, asked: Asked) -> Table:
+    mend = _("download it again: it is cut or damaged")
+    most = min(8 * limits.MOST_CELLS, limits.max_bytes())
+    form = _("a Parquet file")
+    found = read_apart(where, form, mend, "parquet", content, list(asked.drop), int(most / 8), n_bytes=most)
+    (columns, n_rows), frames = found[:2], found[2:]
+    known: dict[str, bool] = dict(columns.iter_rows())
+    names = [name for name in known if name not in asked.drop]
+    problems = [_nested(where, name) for name in names if not known[name]]
     if problems:
         raise DataError(*problems)
-    notes = []
-    if len(book.sheet_names) > 1:
-        text = _('read the first sheet, "{first}"; the others are {others}').format(
-            first=book.sheet_names[0], others=", ".join(book.sheet_names[1:])
-        )
-        notes.append(Note("warning", where, text))
-    frame = frame.rename(dict(zip(frame.columns, form.names)))
-    frame = frame.with_columns([values.typed(frame[name]) for name in frame.columns])
-    return without_blank_rows(where, frame, notes)
+    limits.check_shape(where, n_rows.item(), len(names))
+    limits.check_size(where, 8 * n_rows.item() * len(names))
+    (frame,) = frames
+    dropped = [pl.lit(None).alias(name) for name in known if name not in names]
+    # its texts are meant as texts: what they are is understood column by column, as in a frame
+    return Table(plain(frame.with_columns(dropped)), [], Reading())
 
 
-def _sheet_form(sheet: pl.DataFrame) -> tuple[TextForm, pl.DataFrame]:
-    """The names of a sheet, found as those of a text table are, and the rows below them."""
-    buffer = io.StringIO()
-    csv.writer(buffer, delimiter="\t").writerows(
-        ["" if cell is None else cell for cell in row] for row in sheet.head(guesses.SAMPLE_ROWS).iter_rows()
-    )
-    form = guesses.guess_form(buffer.getvalue(), is_whole=True)
-    assert form is not None, "a sheet that is not empty"
-    names = form.names if len(form.names) == sheet.width else tuple(f"column_{i + 1}" for i in range(sheet.width))
-    return replace(form, names=names), sheet.slice(1) if form.has_header else sheet
+def _nested(where: str, name: str) -> str:
+    place = _("{file}, column {name}").format(file=where, name=name)
+    mend = _("leave the column out with the option drop, or write its parts as columns of their own")
+    return problem(place, _("one value in each cell"), _("several, or bytes"), mend)
 
 
-def _is_excel(content: bytes) -> bool:
-    if content.startswith(b"\xd0\xcf\x11\xe0"):
-        return True
+def _is_workbook(content: bytes) -> bool:
+    return _is_xlsx(content) or _is_xlsb(content)
+
+
+def _is_xlsx(content: bytes) -> bool:
+    return _has_entry(content, "xl/workbook.xml")
+
+
+def _is_xlsb(content: bytes) -> bool:
+    return _has_entry(content, "xl/workbook.bin")
+
+
+def _has_entry(content: bytes, name: str) -> bool:
     if not content.startswith(b"PK\x03\x04"):
         return False
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return any(name.startswith("xl/") for name in archive.namelist())
-    except zipfile.BadZipFile:
+        with archives.open_zip("", content) as archive:
+            return any(entry.lstrip("/") == name for entry in archive.namelist())
+    except DataError:
         return False
 
 
 def _is_text(content: bytes) -> bool:
-    return not content.startswith(tuple(FOREIGN)) and is_text(content)
+    return not content.startswith(tuple(FOREIGN)) and not _markup(content) and text_tables.is_text(content)
 
 
 FORMS: Sequence[Form] = (
-    Form(N_("Parquet"), (".parquet", ".pq"), lambda content: content.startswith(b"PAR1"), _read_parquet),
-    Form(N_("Excel"), (".xlsx", ".xlsm", ".xls", ".xlsb"), _is_excel, _read_excel),
-    Form(N_("CSV"), (".csv", ".tsv", ".txt", ".tab", ".data", ".dat"), _is_text, read_text),
+    Form(N_("Parquet"), (".parquet", ".pq"), (), lambda content: content.startswith(b"PAR1"), _read_parquet),
+    Form(N_("Excel"), (".xlsx", ".xlsm"), excel.OPTIONS, _is_xlsx, excel.read_excel),
+    Form(N_("Excel"), (".xlsb",), excel.OPTIONS, _is_xlsb, old_excel.read_old_excel),
+    Form(N_("Excel"), (".xls",), excel.OPTIONS, old_excel.is_old_excel, old_excel.read_old_excel),
+    Form(
+        N_("JSON"),
+        (".json", ".jsonl", ".ndjson"),
+        json_tables.OPTIONS,
+        lambda content: json_tables.is_json(content) and _is_text(content),
+        json_tables.read_json,
+    ),
+    Form(
+        N_("CSV"),
+        (".csv", ".tsv", ".txt", ".tab", ".data", ".dat"),
+        text_tables.OPTIONS,
+        _is_text,
+        text_tables.read_text,
+    ),
 )

@@ -5,119 +5,154 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import polars as pl
 
-from limpide.data import guesses, values
-from limpide.data.dataset import Note
-from limpide.data.guesses import TextForm
+from limpide.data import encodings, guesses, limits, values
+from limpide.data.guesses import TextForm, read_rows
+from limpide.data.reading import Asked, Reading, Table
+from limpide.data.tidying import is_footer, name_problems, tidied
 from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, ngettext
 
 HEAD_BYTES = 1 << 18
-WIDE_HEAD_BYTES = 1 << 24
-"""For tables of which the first rows are longer than a head."""
-
 MAX_SHOWN = 10
 """Problems of one sort that are shown before the others are only counted."""
 
-Table = tuple[pl.DataFrame, list[Note]]
+OPTIONS = ("delimiter", "decimal", "thousands", "encoding", "header", "skip", "footer", "dates")
 
 
 def is_text(content: bytes) -> bool:
     """True when a file with this content is text, in an encoding that is known."""
-    return guesses.guess_encoding(_head(content)) is not None
+    return _guessed_encoding(head_of(content)) is not None
 
 
-def read_text(where: str, content: bytes) -> Table:
+def _guessed_encoding(head: bytes) -> str | None:
+    """The encoding of a head, which may be a few stray zero bytes away from text."""
+    return encodings.guess_encoding(head) or (
+        encodings.guess_encoding(head.replace(b"\0", b"")) if 0 < head.count(b"\0") <= len(head) / 4 else None
+    )
+
+
+def head_of(content: bytes) -> bytes:
+    """The first rows of a file: a few lines at least, however long they are."""
+    head = content[:HEAD_BYTES]
+    return head if head.count(b"\n") >= 3 else content[: limits.MOST_LINE_BYTES]
+
+
+def read_text(where: str, content: bytes, asked: Asked) -> Table:
     """The table of a text file with this content."""
-    head = _head(content)
-    encoding = guesses.guess_encoding(head)
+    head = head_of(content)
+    if len(content) > len(head) and not re.search(rb"[\r\n]", head):
+        got = _("a line of more than {n} MB").format(n=limits.MOST_LINE_BYTES >> 20)
+        raise DataError(problem(where, _("lines of a table"), got, _("end each row with an end of line")))
+    encoding = asked.given.encoding or _former_encoding(asked, head) or _guessed_encoding(head)
     assert encoding is not None, "recognised as text"
-    is_whole = len(head) == len(content)
-    form = guesses.guess_form(guesses.decode_head(head, encoding) or "", is_whole)
+    source = _source(where, content, encoding)
+    if source is None:  # only a late byte shows that it is not UTF-8
+        start = max(0, (encodings.bad_byte(content) or 0) - 1000)
+        encoding = encodings.guess_legacy(content[start : start + HEAD_BYTES]) or "cp1252"
+        source = encodings.as_utf8(where, content, encoding)
+    source = _unix(source)
+    _check_zeros(where, source)
+    head = head_of(source)
+    text = encodings.decode_head(head, "utf-8") or head.decode(errors="ignore")
+    form = guesses.guess_form(text, is_whole=len(head) == len(source), asked=asked)
     if form is None:
         raise DataError(problem(where, _("a table"), _("an empty file")))
-    is_plain = encoding in ("utf-8", "utf-8-sig") and (b"\r" not in head or b"\n" in head)
-    # polars reads UTF-8 with Unix or Windows ends of line: all else is brought to that.
-    source = content if is_plain else _as_utf8(where, content, encoding)
-    problems = name_problems(where, form)
-    frame = None
-    try:
-        frame = _parse(source, form)
-    except pl.exceptions.PolarsError as error:
-        if is_plain and not _is_utf8(content):
-            encoding, source = "cp1252", _as_utf8(where, content, "cp1252")
-            form = guesses.guess_form(source[: len(head)].decode(errors="ignore"), is_whole) or form
-            frame = _parse_or_none(source, form)
-        failure = str(error).splitlines()[0]
+    # no row is shorter than its delimiters: only a text of more bytes can have so many cells
+    n_rows = source.count(b"\n") + 1 if len(source) > limits.MOST_CELLS else 1
+    limits.check_shape(where, n_rows, len(form.names))
+    frame, n_footer = _rows(where, source, form, asked)
+    reading = Reading(
+        delimiter=form.delimiter,
+        encoding=encoding,
+        skip=form.start or None,
+        footer=n_footer or None,
+    )
+    said = [form.sentence(encoding)]
+    former = asked.former.delimiter if asked.former else None
+    if former not in (None, form.delimiter):
+        said.append(_("not written as the training file was: read as it is written"))
+    return tidied(where, frame, form, asked, reading, said, encodings.doubts(text, encoding))
+
+
+def _former_encoding(asked: Asked, head: bytes) -> str | None:
+    """The encoding of training, where this text is neither UTF-8 nor UTF-16 by itself."""
+    former = asked.former.encoding if asked.former else None
+    own = encodings.guess_encoding(head)
+    is_open = own in encodings.LEGACY or own is None
+    return former if former and is_open and encodings.decode_head(head, former) is not None else None
+
+
+def _source(where: str, content: bytes, encoding: str) -> bytes | None:
+    """The content in UTF-8; None when that is what it was taken for, and is not."""
+    if encoding not in ("utf-8", "utf-8-sig"):
+        return encodings.as_utf8(where, content, encoding)
+    return content.removeprefix(b"\xef\xbb\xbf") if encodings.bad_byte(content) is None else None
+
+
+def _unix(source: bytes) -> bytes:
+    """The same text with ends of line that polars reads: those of the old Macintosh and mixtures are changed."""
+    if b"\r" not in source or source.count(b"\r") == source.count(b"\r\n"):
+        return source
+    return source.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _check_zeros(where: str, source: bytes) -> None:
+    place = source.find(b"\0")
+    if place >= 0:
+        line = _("{file}, line {line}").format(file=where, line=format_count(source.count(b"\n", 0, place) + 1))
+        got = _("a zero byte")
+        raise DataError(problem(line, _("text"), got, _("the file is damaged, or no text: save it again")))
+
+
+def _rows(where: str, source: bytes, form: TextForm, asked: Asked) -> tuple[pl.DataFrame, int]:
+    """The cells, without the rows at the end that are no part of the table, and how many these are."""
+    problems = name_problems(where, form.names)
+    frame, failure = _parse(source, form) if form.delimiter != " " else (None, "")
+    n_footer = asked.given.footer or 0
     # polars fills short rows with missing values: they show as such in the last column.
     if frame is None or frame[:, -1].null_count():
-        ragged = _ragged_rows(where, source, form)
-        problems += ragged
-        if frame is None and not ragged:
-            problems.append(_open_quote(where, source, form) or problem(where, _("a table of text"), failure))
+        found = _odd_rows(source, form)
+        n_odd_end = _odd_end(found, len(form.names))
+        if n_odd_end and asked.given.footer is None:
+            found, n_footer = found._replace(odd=found.odd[:-n_odd_end]), n_odd_end
+        elif n_footer:
+            found = found._replace(odd=[row for row in found.odd if row.number <= found.n - n_footer])
+        problems += _ragged(where, found, len(form.names))
+        if frame is None and not found.odd:
+            frame = _parse_slowly(source, form, n_footer)
+            if frame is None:
+                problems.append(_open_quote(where, source, form) or problem(where, _("a table of text"), failure))
+            if not problems and frame is not None:
+                return frame, n_footer
     if problems or frame is None:
         raise DataError(*problems)
-    return _tidied(where, frame, form, encoding)
+    return (_without_end(frame, n_footer) if n_footer else frame), n_footer
 
 
-def _head(content: bytes) -> bytes:
-    head = content[:HEAD_BYTES]
-    return head if head.count(b"\n") >= 3 else content[: HEAD_BYTES + WIDE_HEAD_BYTES]
+def _without_end(frame: pl.DataFrame, n_rows: int) -> pl.DataFrame:
+    """The frame without its last rows that are not blank."""
+    filled = (~pl.Series(frame.select(pl.all_horizontal(pl.all().is_null())).to_series())).arg_true()
+    return frame.head(int(filled[-n_rows]) if n_rows <= len(filled) else 0)
 
 
-def _as_utf8(where: str, content: bytes, encoding: str) -> bytes:
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        got = _("byte {byte} at position {position}").format(
-            byte=f"0x{error.object[error.start]:02X}", position=format_count(error.start)
-        )
-        raise DataError(
-            problem(where, _("text in UTF-8, UTF-16 or Windows-1252"), got, _("save it again as UTF-8"))
-        ) from error
-    text = text.removeprefix("\ufeff")
-    return (text if "\n" in text else text.replace("\r", "\n")).encode()
+def _parse(source: bytes, form: TextForm) -> tuple[pl.DataFrame | None, str]:
+    """The cells with the types guessed from the head, or why polars cannot read them.
 
-
-def _is_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def name_problems(where: str, form: TextForm) -> list[str]:
-    """A problem for each name that two columns share."""
-    return [
-        problem(
-            where,
-            _("columns with different names"),
-            _('{n} columns called "{name}"').format(n=n, name=name),
-            _("rename all but one"),
-        )
-        for name, n in Counter(form.names).items()
-        if n > 1
-    ]
-
-
-def _parse_or_none(source: bytes, form: TextForm) -> pl.DataFrame | None:
-    try:
-        return _parse(source, form)
-    except pl.exceptions.PolarsError:
-        return None
-
-
-def _parse(source: bytes, form: TextForm) -> pl.DataFrame:
-    """The cells with the types guessed from the head; a column that later proves otherwise is read as text."""
+    A column that later proves to be of another type is read as text.
+    """
     types, missing = list(form.types), form.missing
+    if form.decimal == "," and re.search(rb"\d\.\d", source):
+        # to polars 1.234 stays 1.234 among decimal commas, where it is a thousand: such cells are read as text.
+        types = [pl.String if dtype == pl.Float64 else dtype for dtype in types]
     skip_lines = _lines_to_skip(source, form)
+    if source.startswith(b"x^"):  # to polars this is the beginning of a packed stream
+        source, skip_lines = b"\n" + source, skip_lines + 1
     while True:
         try:
             frame = pl.read_csv(
@@ -129,7 +164,6 @@ def _parse(source: bytes, form: TextForm) -> pl.DataFrame:
                 null_values=list(missing),
                 schema={str(i): dtype for i, dtype in enumerate(types)},
             )
-            return frame.rename(dict(zip(frame.columns, form.names))) if len(set(form.names)) == frame.width else frame
         except pl.exceptions.ComputeError as error:
             # Every word to look for costs time in every cell: those the head did not hold are tried when reading stops.
             if len(missing) < len(values.MISSING_WORDS):
@@ -138,11 +172,14 @@ def _parse(source: bytes, form: TextForm) -> pl.DataFrame:
             found = re.search(r"could not parse .* \(column number (\d+)\)", str(error), re.DOTALL)
             column = int(found[1]) - 1 if found else -1
             if column < 0 or types[column] == pl.String:
-                raise
+                return None, str(error).splitlines()[0]
             types[column] = pl.String
-        except pl.exceptions.PanicException as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             # polars can stumble over stray quotes; that is a fault of the file to us, and no reason to die.
-            raise pl.exceptions.ComputeError(str(error)) from error
+            return None, str(error).splitlines()[0]
+        else:
+            named = len(set(form.names)) == frame.width
+            return (frame.rename(dict(zip(frame.columns, form.names))) if named else frame), ""
 
 
 def _lines_to_skip(source: bytes, form: TextForm) -> int:
@@ -156,24 +193,78 @@ def _lines_to_skip(source: bytes, form: TextForm) -> int:
     return n
 
 
-def _ragged_rows(where: str, source: bytes, form: TextForm) -> list[str]:
-    """Rows with too many or too few cells, with the line each ends on."""
+def _parse_slowly(source: bytes, form: TextForm, n_footer: int) -> pl.DataFrame | None:
+    """The cells as text, for what polars cannot read: stray quotes such as 5'6", cells between spaces."""
+    rows: list[list[str]] = []
+    try:
+        for line, cells in _all_rows(source, form.delimiter, strict=True):
+            if line > form.skip_lines and any(map(str.strip, cells)):
+                rows.append(cells)
+    except csv.Error:
+        return None
+    rows = rows[: len(rows) - n_footer]
     width = len(form.names)
-    if not _may_be_ragged(source, form.delimiter, width):
-        return []
+    if any(len(cells) != width for cells in rows) or len(set(form.names)) < width:
+        return None
+    columns = {name: [cells[i] for cells in rows] for i, name in enumerate(form.names)}
+    return pl.DataFrame(columns, schema=dict.fromkeys(form.names, pl.String))
+
+
+class OddRow(NamedTuple):
+    """A row with too many or too few cells: the line it ends on, and its number among those that are not blank."""
+
+    line: int
+    number: int
+    cells: list[str]
+
+
+class OddRows(NamedTuple):
+    """The odd rows of a table, and how many rows it has in all."""
+
+    odd: list[OddRow]
+    n: int
+    is_fully_read: bool = True
+
+
+def _odd_rows(source: bytes, form: TextForm) -> OddRows:
+    """Rows with too many or too few cells, blank ones apart."""
+    width = len(form.names)
+    if form.delimiter != " " and not _may_be_ragged(source, form, width):
+        return OddRows([], 0)
+    odd: list[OddRow] = []
+    n = 0
+    try:
+        for line, cells in _all_rows(source, form.delimiter):
+            if line <= form.start or not any(cell.strip() for cell in cells):
+                continue
+            n += 1
+            if len(cells) != width:
+                odd.append(OddRow(line, n, cells))
+    except csv.Error:
+        return OddRows(odd, n, False)  # a cell longer than the csv module takes: the rows before it have been seen
+    return OddRows(odd, n)
+
+
+def _odd_end(found: OddRows, width: int) -> int:
+    """How many rows at the very end are remarks rather than rows of the table."""
+    n = 0
+    for row in reversed(found.odd):
+        if not found.is_fully_read or row.number != found.n - n or not is_footer(row.cells, width):
+            break
+        n += 1
+    return n
+
+
+def _ragged(where: str, found: OddRows, width: int) -> list[str]:
+    """A problem for each of the first odd rows, and one for the others."""
     problems: list[str] = []
-    n_more = 0
-    for line, n_cells in _row_widths(source, form.delimiter):
-        if n_cells == width or n_cells == 0:
-            continue
-        if len(problems) == MAX_SHOWN:
-            n_more += 1
-            continue
-        got = ngettext("{n} cell", "{n} cells", n_cells).format(n=n_cells)
-        place = _("{file}, line {line}").format(file=where, line=line)
+    for row in found.odd[:MAX_SHOWN]:
+        got = ngettext("{n} cell", "{n} cells", len(row.cells)).format(n=len(row.cells))
+        place = _("{file}, line {line}").format(file=where, line=row.line)
         expected = ngettext("{n} cell as in the first row", "{n} cells as in the first row", width).format(n=width)
         problems.append(problem(place, expected, got))
-    if n_more:
+    n_more = len(found.odd) - MAX_SHOWN
+    if n_more > 0:
         problems.append(
             ngettext("{file}: {n} more line of another length", "{file}: {n} more lines of another length", n_more)
             .format(file=where, n=format_count(n_more))
@@ -181,76 +272,43 @@ def _ragged_rows(where: str, source: bytes, form: TextForm) -> list[str]:
     return problems
 
 
-def _may_be_ragged(source: bytes, delimiter: str, width: int) -> bool:
+def _may_be_ragged(source: bytes, form: TextForm, width: int) -> bool:
     """A quick sieve over the lines: false only if each holds as many delimiters as it should."""
     lines = pl.scan_csv(
-        io.BytesIO(source),
+        io.BytesIO(b"\n" + source),
         has_header=False,
+        skip_lines=form.start + 1,
         separator="\x1f",
         quote_char=None,
         schema={"line": pl.String},
     )
     is_filled = pl.col("line").str.strip_chars() != ""
-    is_off = pl.col("line").str.count_matches(delimiter, literal=True) != width - 1
+    is_off = pl.col("line").str.count_matches(form.delimiter, literal=True) != width - 1
     try:
         return bool(lines.filter(is_filled & is_off).head(1).collect(engine="streaming").height)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return True
 
 
 def _lines(source: bytes) -> TextIO:
-    return io.TextIOWrapper(io.BytesIO(source), encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(io.BytesIO(source), encoding="utf-8", newline="")
 
 
-def _row_widths(source: bytes, delimiter: str) -> Iterator[tuple[int, int]]:
-    """(line, number of cells) of each row; a blank line has none."""
+def _all_rows(source: bytes, delimiter: str, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     with _lines(source) as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        try:
-            for row in reader:
-                yield reader.line_num, len(row) if any(cell.strip() for cell in row) else 0
-        except csv.Error:
-            return  # a cell longer than the csv module takes: the rows before it have been seen
+        yield from read_rows(file, delimiter, strict)
 
 
 def _open_quote(where: str, source: bytes, form: TextForm) -> str:
     """The problem of a quote that nothing closes, or nothing."""
     line = 0
-    with _lines(source) as file:
-        reader = csv.reader(file, delimiter=form.delimiter, strict=True)
-        try:
-            for _row in reader:
-                line = reader.line_num
-        except csv.Error:
-            place = _("{file}, line {line}").format(file=where, line=line + 1)
-            return problem(place, _("quotes closed at the end of their cell"), _("a quote left open"))
+    try:
+        for number, _cells in _all_rows(source, form.delimiter, strict=True):
+            line = number
+    except csv.Error as error:
+        place = _("{file}, line {line}").format(file=where, line=line + 1)
+        if "field limit" in str(error) and b'"' not in source:
+            expected = _("a cell of at most {n} letters").format(n=format_count(csv.field_size_limit()))
+            return problem(place, expected, _("a longer one"))
+        return problem(place, _("quotes closed at the end of their cell"), _("a quote left open"))
     return ""
-
-
-def _tidied(where: str, frame: pl.DataFrame, form: TextForm, encoding: str) -> Table:
-    notes = [Note("info", where, form.sentence(encoding))]
-    if not form.has_header:
-        text = _("the first row holds values, so the columns are called {first} to {last}").format(
-            first=form.names[0], last=form.names[-1]
-        )
-        notes.append(Note("warning", where, text))
-    if form.n_unnamed:
-        text = ngettext("{n} column without a name is called by its place", "{n} columns without a name are called by "
-                        "their place", form.n_unnamed).format(n=form.n_unnamed)  # fmt: skip
-        notes.append(Note("info", where, text))
-    texts = [values.typed(column) for column in frame if column.dtype == pl.String]
-    return without_blank_rows(where, frame.with_columns(texts), notes)
-
-
-def without_blank_rows(where: str, frame: pl.DataFrame, notes: list[Note]) -> Table:
-    """The rows that hold something, and a note on how many did not."""
-    if frame.width > 1 and all(column.null_count() for column in frame):
-        filled = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        n_blank = len(frame) - len(filled)
-        if n_blank:
-            text = ngettext("{n} blank row left out", "{n} blank rows left out", n_blank).format(
-                n=format_count(n_blank)
-            )
-            notes.append(Note("info", where, text))
-        frame = filled
-    return frame, notes

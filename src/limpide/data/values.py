@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -15,20 +16,42 @@ from limpide.i18n import _
 
 MISSING_WORDS = (
     "", "NA", "N/A", "n/a", "na", "#N/A", "<NA>", "NULL", "Null", "null", "None", "none", "NaN", "NAN", "nan", "?",
+    "-", "--", "\N{EN DASH}", "\N{EM DASH}", ".", "...", "NaT", "#N/D", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!",
+    "#NAME?",
 )  # fmt: skip
 
-FALSE_TRUE = (("no", "yes"), ("non", "oui"), ("false", "true"), ("faux", "vrai"), ("n", "y"), ("f", "t"), ("off", "on"))
+FALSE_TRUE = (
+    ("no", "yes"), ("non", "oui"), ("false", "true"), ("faux", "vrai"), ("n", "y"), ("f", "t"), ("off", "on"),
+    ("n", "o"), ("nein", "ja"), ("falsch", "wahr"), ("falso", "verdadero"), ("falso", "vero"), ("no", "si"),
+    ("no", "sí"), ("no", "sì"), ("nee", "ja"),
+)  # fmt: skip
 
+DAY_FIRST = (
+    "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%d %m %Y",
+    "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M",
+    "%d/%m/%y %H:%M", "%d/%m/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p",
+)  # fmt: skip
 DATE_FORMATS = (
-    "%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d/%m/%y", "%m/%d/%y",
-    "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M",
-    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M",
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d",
+    "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%dT%H:%M:%S%.f%z",
+    "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
+    *DAY_FIRST,
+    *(form.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m") for form in DAY_FIRST),
+    "%d %B %Y", "%d-%B-%Y", "%d-%B-%y", "%B %d, %Y", "%B %d %Y", "%d %B %Y %H:%M:%S", "%d %B %Y %H:%M",
 )  # fmt: skip
-"""Tried in this order: where day and month cannot be told apart, the day comes first."""
+"""Tried in this order: where day and month cannot be told apart, the day comes first unless something else is said."""
 
+MOST_DATE_FORMATS = 3
+_SHAPES = {
+    "%d": r"\d{1,2}", "%m": r"\d{1,2}", "%Y": r"\d{4}", "%y": r"\d{2}", "%B": r"[^\W\d_]{3,9}", "%H": r"\d{1,2}",
+    "%I": r"\d{1,2}", "%M": r"\d{2}", "%S": r"\d{2}", "%p": "[AaPp][Mm]", "%z": r"[+-]\d\d:?\d\d",
+}  # fmt: skip
+_DATE = re.compile(r"\d{1,4}[-/. ]\s?\w|[^\W\d_]{3,9} \d{1,2},? \d{4}")
 ISO_FORMATS = tuple(form for form in DATE_FORMATS if form.startswith("%Y-"))
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+GROUP = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
+"""A comma and three digits: 1,234 is one thousand and some to many, and little more than one to others."""
+
 WHOLE_NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
 CODE = r"^[+-]?0\d"
 """A leading zero, as in a postal code: such a column is words, however many digits it holds."""
@@ -77,7 +100,8 @@ def numbers(series: pl.Series) -> pl.Series:
         text = cleaned(series)
         values = text.cast(pl.Float64, strict=False)
         if values.null_count() > text.null_count():
-            values = values.fill_null(text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False))
+            pointed = text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+            values = values.fill_null(pointed.set(text.str.contains(GROUP).fill_null(False), None))
     elif series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null):
         values = series.cast(pl.Float64)
     else:
@@ -92,20 +116,63 @@ def has_codes(series: pl.Series) -> bool:
     return series.dtype == pl.String and bool(series.str.strip_chars().str.contains(f"{CODE}|{LONG_CODE}").any())
 
 
-def date_format(series: pl.Series) -> str | None:
-    """The first known way to write dates that reads every text present, if there is one.
+def date_format(series: pl.Series, first: str = "day") -> str | None:
+    """The first known way to write dates that reads every text present, if there is one; some may be ISO dates.
+
+    first  what comes first where the dates leave it open, "day" or "month"
 
     >>> date_format(pl.Series(["31/12/2024", "01/02/2025"])), date_format(pl.Series(["soon"]))
     ('%d/%m/%Y', None)
+    >>> date_format(pl.Series(["03/04/2020"]), "month")
+    '%m/%d/%Y'
     """
     text = cleaned(series).drop_nulls()
-    if not len(text) or not re.match(r"[+-]?\d", text[0]):
+    if not len(text) or not _DATE.match(text[0]):
         return None
     head = text.head(200)
-    for form in DATE_FORMATS:
-        if not _parsed(head, form).null_count() and not _parsed(text, form).null_count():
+    odd = head.filter(dates(head).is_null()) if head.str.contains(r"^\d{4}-").any() else head
+    probe = str(odd[0] if len(odd) else head[0])
+    for form in _tried(probe, first):
+        if not dates(head, form).null_count() and not dates(text, form).null_count():
             return form
     return None
+
+
+def several_date_formats(series: pl.Series) -> str:
+    """Two cells that are dates written in different ways, where all cells are dates; else nothing.
+
+    >>> several_date_formats(pl.Series(["31/12/2024", "12.31.2024"]))
+    "'31/12/2024' (row 1), '12.31.2024' (row 2)"
+    """
+    text = cleaned(series)
+    if not text.count() or not _DATE.match(text.drop_nulls()[0]):
+        return ""
+    left = text.is_not_null()
+    shown: list[str] = []
+    while left.any():
+        row = int(left.arg_max() or 0)
+        found = [_parsed(text, form).is_not_null() & left for form in _tried(str(text[row]), "day")]
+        read = next((mask for mask in found if mask[row]), None)
+        if read is None or len(shown) > MOST_DATE_FORMATS:
+            return ""
+        shown.append(cells(series, pl.Series([i == row for i in range(len(text))])))
+        left &= ~read
+    return ", ".join(shown[:2]) if len(shown) > 1 else ""
+
+
+def _tried(cell: str, first: str) -> list[str]:
+    """The formats that a cell has the shape of, in the order of preference."""
+    fitting = [form for form in DATE_FORMATS if _shape(form).fullmatch(cell)]
+    return sorted(fitting, key=lambda form: form.startswith("%d")) if first == "month" else fitting
+
+
+@cache
+def _shape(form: str) -> re.Pattern[str]:
+    """What text in this format looks like."""
+    text = re.escape(form).replace(r"\%", "%").replace(r"%\.f", r"(\.\d+)?")
+    for part, shape in _SHAPES.items():
+        text = text.replace(part, shape)
+    return re.compile(text)
 
 
 def swapped(form: str) -> str:
@@ -137,8 +204,11 @@ def dates(series: pl.Series, form: str = "") -> pl.Series:
 
 
 def _parsed(text: pl.Series, form: str) -> pl.Series:
-    if "%H" in form:
-        return text.str.to_datetime(form, strict=False, time_unit="us")
+    if "%z" in form:
+        return text.str.to_datetime(form, strict=False, time_unit="us").dt.replace_time_zone(None)
+    if "%H" in form or "%I" in form:
+        values = text.str.to_datetime(form, strict=False, time_unit="us")
+        return values.set((values.dt.year() < 1000).fill_null(False), None)
     values = text.str.to_date(form, strict=False).cast(pl.Datetime("us"))
     # "%Y" reads "24" as the year 24, so that 31/12/24 would be a day of the year 31.
     return values.set((values.dt.year() < 1000).fill_null(False), None) if "%Y" in form else values
@@ -209,14 +279,16 @@ def unreadable(series: pl.Series, values: pl.Series) -> pl.Series:
     return present & values.is_null()
 
 
-def cells(series: pl.Series, mask: pl.Series, limit: int = 5) -> str:
+def cells(series: pl.Series, mask: pl.Series, limit: int = 5, first: int = 0) -> str:
     """The cells under a mask with their rows, counted from 1, as a message shows them.
+
+    first  how many rows stand before the series
 
     >>> cells(pl.Series(["1", "big"]), pl.Series([False, True]))
     "'big' (row 2)"
     """
     rows = mask.arg_true().head(limit)
-    shown = [_("{value!r} (row {row})").format(value=series[int(row)], row=int(row) + 1) for row in rows]
+    shown = [_("{value!r} (row {row})").format(value=series[int(row)], row=first + int(row) + 1) for row in rows]
     n_more = int(mask.sum()) - len(shown)
     return ", ".join(shown) + (_(" and {n} more").format(n=n_more) if n_more else "")
 
@@ -233,13 +305,13 @@ def typed(series: pl.Series) -> pl.Series:
 def _typed(series: pl.Series) -> pl.Series:
     text = _without_missing_words(series)
     head = text.drop_nulls().head(100)
-    if not len(head) or numbers(head).null_count() or has_codes(text):
+    if not len(head) or head.cast(pl.Float64, strict=False).null_count() or has_codes(text):
         return text
     whole = text.cast(pl.Int64, strict=False)
     if whole.null_count() == text.null_count():
         return whole
-    values = numbers(text)
-    return text if values.null_count() > text.null_count() else values
+    values = text.cast(pl.Float64, strict=False)
+    return numbers(text) if values.is_finite().sum() == len(text) - text.null_count() else text
 
 
 def shown_moment(moment: int) -> str:

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,14 +20,17 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from limpide.arrays import Array, Tree
-from limpide.errors import MissingPackage, UnknownName
-from limpide.i18n import N_, _
+from limpide.arrays import Array, Tree, show_shape
+from limpide.distributed import place
+from limpide.errors import MissingPackage, RecipeError, UnknownName, problem
+from limpide.i18n import N_, _, format_count, format_number, ngettext
+from limpide.markup import table
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network
 from limpide.nn.optimizers import Optimizer
 
-Precision = Literal["float32", "float64"]
+Precision = Literal["float32", "float64", "mixed"]
+"""The type of the numbers; "mixed" keeps them in float32 and multiplies in 16 bits, with the torch engine only."""
 
 Noise = Callable[[str], np.random.Generator]
 """From a layer's path, such as "3.dropout", to its stream of noise for one epoch."""
@@ -79,6 +83,34 @@ class Trace:
             if not np.isfinite(update).all():
                 return _("update of {name}").format(name=name)
         return None
+
+    def _repr_html_(self) -> str:
+        """What went through each layer and came back, in a notebook."""
+        rows = []
+        for layer in self.layers:
+            updates = {key: self.updates[f"{layer.path}.{key}"] for key in layer.grads}
+            shapes = [show_shape(np.shape(array)[1:]) for array in (layer.input, layer.output)]
+            edges = [format_number(float(edge)) for edge in (np.min(layer.output), np.max(layer.output))]
+            norms = [", ".join(f"{key} {_norm(a)}" for key, a in own.items()) for own in (layer.grads, updates)]
+            rows.append((layer.path, " → ".join(shapes), *edges, _norm(layer.grad_output), *norms))
+        n = len(self.output)
+        caption = ngettext("one update on {n} row, loss {loss}", "one update on {n} rows, loss {loss}", n).format(
+            n=format_count(n), loss=format_number(self.loss)
+        )
+        headers = (
+            _("layer"),
+            _("shapes"),
+            _("least output"),
+            _("greatest output"),
+            _("‖∂J/∂output‖"),
+            _("norms of the gradients"),
+            _("norms of the updates"),
+        )
+        return table(headers, rows, right=(2, 3, 4), caption=caption)
+
+
+def _norm(array: Array) -> str:
+    return format_number(float(np.linalg.norm(np.asarray(array, np.float64))), 3)
 
 
 class Trainer(Protocol):
@@ -179,17 +211,32 @@ class Choice(NamedTuple):
     why: str
 
 
+def float_type(precision: Precision) -> np.dtype[Any]:
+    """The type of the weights."""
+    return np.dtype("float32" if precision == "mixed" else precision)
+
+
 NAMED = N_("named by the user")
 
 
-def choose_engine(name: str, network: Network, n_updates: int) -> Choice:
+def choose_engine(name: str, network: Network, n_updates: int, precision: Precision = "float32") -> Choice:
     """The engine to use: the one named, or for "auto" the one the rules pick for this job.
 
     `torch` for convolutions and `compiled` for dense networks, once there is enough to do; else `numpy`, which runs
     every network there is.
 
-    Raises  UnknownName
+    Raises  UnknownName; RecipeError for an engine that lacks what is asked of it
     """
+    why_torch = ""
+    if precision == "mixed":
+        why_torch = _("the one engine that multiplies in 16 bits")
+    if place().is_shared:
+        why_torch = _("the one engine that several processes can share")
+    if why_torch and name not in ("auto", "torch"):
+        raise RecipeError(problem("engine", f"torch, {why_torch}", name))
+    if why_torch and name == "auto":
+        get_engine("torch")
+        return Choice("torch", why_torch)
     if name != "auto":
         get_engine(name)
         return Choice(name, _(NAMED))
@@ -234,10 +281,10 @@ def _pays_for_compiling(network: Network, n_updates: int) -> bool:
         return False
     saved = n_updates * (SAVED_PER_LAYER * len(network.layers) + SAVED_PER_PARAMETER * network.n_parameters)
     # twice the cost: most trainings stop before their last update
-    return saved > 2 * (SECONDS_TO_LOAD if _is_compiled() else SECONDS_TO_COMPILE)
+    return saved > 2 * (SECONDS_TO_LOAD if is_compiled() else SECONDS_TO_COMPILE)
 
 
-def _is_compiled() -> bool:
+def is_compiled() -> bool:
     """Whether Numba keeps the compiled engine on disk, newer than its text; told without loading Numba."""
     folder = Path(__file__).parent
     kept = list((folder / "__pycache__").glob("compiled_kernel.*.nbi"))
@@ -247,9 +294,26 @@ def _is_compiled() -> bool:
     return any(path.stat().st_mtime > changed for path in kept)
 
 
+def caution(name: str) -> str:
+    """What a run of this engine cannot promise here; "" where the same recipe gives the same bits again."""
+    engine = sys.modules.get("limpide.engines.torch_engine")
+    device = engine.choose_device().type if engine and name == "torch" else "cpu"
+    if device == "cpu":
+        return ""
+    return _("computed on {device}: the same recipe gives the same numbers again but for their last digits").format(
+        device=device
+    )
+
+
+@lru_cache(maxsize=2)
+def _version(package: str) -> str:
+    """Its version, from a file that takes longer to read than a small network to measure."""
+    return version(package)
+
+
 def engine_versions() -> dict[str, Any]:
     """Each engine and the version of what it runs on."""
-    numba = version("numba") if find_spec("numba") else _("not installed")
+    numba = _version("numba") if find_spec("numba") else _("not installed")
     return {"numpy": np.__version__, "compiled": f"numba {numba}", "torch": _torch_version()}
 
 
@@ -258,4 +322,4 @@ def _torch_version() -> str:
     if find_spec("torch") is None:
         return _("not installed")
     engine = sys.modules.get("limpide.engines.torch_engine")
-    return version("torch") + (f", {engine.choose_device()}" if engine else "")
+    return _version("torch") + (f", {engine.choose_device()}" if engine else "")

@@ -1,14 +1,15 @@
-"""Products of matrices inside compiled loops: SciPy's BLAS called on places of flat vectors, without views or checks.
+"""Products of matrices inside compiled loops: SciPy's BLAS called on places of one vector, without views or checks.
 
-`np.dot` would do, at 0.2 µs more for each product: as much as the product itself where layers are small.
+`np.dot` would do, at 0.2 µs more for each product: as much as the product itself where layers are small. OpenBLAS
+multiplies small matrices in place and packs large ones, which takes longer: large products are therefore cut into small
+ones (benchmarks/LOG.md). The cut depends on the sizes alone, and the pieces of a product may be shared among threads.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,21 +19,29 @@ from numba.extending import get_cython_function_address
 from scipy.linalg import cython_blas
 from threadpoolctl import LibController, ThreadpoolController
 
-from limpide.engines.compiled_loops import intrinsic, loops
+from limpide.engines.compiled_loops import intrinsic, keep_apart, loops, part
+from limpide.engines.compiled_team import TASK, claim, finish, gather_in, is_shared, publish
 
 SMALL = 1_000_000
-"""Multiply-adds up to which OpenBLAS multiplies in place, without packing: larger products are cut into such pieces
-when one thread computes them, which is a fifth faster on the shapes of dense layers (benchmarks/LOG.md)."""
+"""Multiply-adds up to which OpenBLAS multiplies in place."""
 
-SHORTEST = 16
-"""The least length of a piece."""
+SMALL_TURNED = 250_000
+"""The same where the second matrix stands turned."""
 
-SHARED_PRODUCT = 500_000_000
-"""Multiply-adds of the widest product from which BLAS may use its threads. Below, they save a third of the time on a
-quiet machine, and cost ten times that on one whose cores are busy (benchmarks/LOG.md)."""
+WORTH_TURNING = 24
+"""Rows of a small product from which it pays to turn its second matrix."""
 
-NEVER = 1 << 62
-"""As `limit`: leave products whole, so that BLAS can share them among threads."""
+BLOCK, TURNED_ROWS, TURNED_COLUMNS = 64, 16, 32
+"""The sides of a piece: of both where the second matrix stands as it is, else of its rows and of its columns."""
+
+UNSHARED = 262_144
+"""Multiply-adds of the widest product up to which OpenBLAS takes one thread by itself."""
+
+WORTH_SHARING = 2_000_000
+"""Multiply-adds of a product, some 40 µs, from which several threads are sooner done than one."""
+
+PRODUCT = 0
+"""The task of `compiled_team` that is a product."""
 
 
 def _address(name: str) -> int:
@@ -53,28 +62,17 @@ _types: Any = types
 
 
 @intrinsic
-def _gemm(
-    typingctx: Any,
-    address: Any,
-    turned: Any,
-    sizes: Any,
-    a: Any,
-    a_at: Any,
-    b: Any,
-    b_at: Any,
-    beta: Any,
-    c: Any,
-    c_at: Any,
-) -> Any:
+def _gemm(typingctx: Any, address: Any, turned: Any, sizes: Any, memory: Any, places: Any, beta: Any) -> Any:
     """The BLAS call `c = a b + beta c`, on matrices laid out column by column.
 
     turned  whether a is transposed, whether b is
     sizes   rows of c, columns of c, terms of each sum
-    at      where the matrix begins in its vector, and how far apart its columns are
+    places  of a, b and c: where the matrix begins, and how far apart its columns are
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         ir = _code.ir
+        data = context.make_array(signature.args[3])(context, builder, args[3]).data
 
         def keep(value: Any) -> Any:
             return _code.alloca_once_value(builder, value)
@@ -87,88 +85,144 @@ def _gemm(
             return keep(builder.trunc(builder.extract_value(values, i), ir.IntType(32)))
 
         def matrix(i: int) -> list[Any]:
-            data = context.make_array(signature.args[i])(context, builder, args[i]).data
-            return [builder.gep(data, [builder.extract_value(args[i + 1], 0)]), integer(args[i + 1], 1)]
+            return [builder.gep(data, [builder.extract_value(args[4], i)]), integer(args[4], i + 1)]
 
-        one = keep(context.get_constant(a.dtype, 1))
+        one = keep(context.get_constant(memory.dtype, 1))
         given = [letter(0), letter(1), *(integer(args[2], i) for i in range(3))]
-        given += [one, *matrix(3), *matrix(5), keep(args[7]), *matrix(8)]
+        given += [one, *matrix(0), *matrix(2), keep(args[5]), *matrix(4)]
         function = ir.FunctionType(ir.VoidType(), [value.type for value in given]).as_pointer()
         builder.call(builder.inttoptr(args[0], function), given)
         return context.get_dummy_value()
 
-    place = _types.UniTuple(_types.int64, 2)
-    flags, counts = _types.UniTuple(_types.boolean, 2), _types.UniTuple(_types.int64, 3)
-    return _types.void(_types.int64, flags, counts, a, place, b, place, a.dtype, c, place), generate
+    flags = _types.UniTuple(_types.boolean, 2)
+    counts, places = _types.UniTuple(_types.int64, 3), _types.UniTuple(_types.int64, 6)
+    return _types.void(_types.int64, flags, counts, memory, places, memory.dtype), generate
+
+
+@loops
+def _even(n: int, most: int) -> int:
+    """The size of equal parts of n that are not larger than `most`."""
+    return -(-n // -(-n // most))
+
+
+@loops
+def _piece(address: int, memory: Any, sizes: Any, block: Any, a: Any, b: Any, c: int, i: int) -> None:
+    """One piece of `c = a b`: all the terms of a block of c.
+
+    block  its rows and columns, and how many terms are summed in one call
+    a, b   where the matrix begins, whether it stands turned
+    """
+    keep_apart()
+    (m, n, k), (rows, columns, depth) = sizes, block
+    (a_at, a_turned), (b_at, b_turned) = a, b
+    zero, one = memory.dtype.type(0), memory.dtype.type(1)
+    across = -(-n // columns)
+    down = -(-m // rows)
+    # whoever has the same share of the pieces finds the same rows of a matrix of weights in each of its products
+    row, column = (i % down, i // down) if b_turned else (i // across, i % across)
+    row, column = row * rows, column * columns
+    rows, columns = min(rows, m - row), min(columns, n - column)
+    a_step, b_step = m if a_turned else k, k if b_turned else n
+    a_at += row if a_turned else row * k
+    b_at += column * k if b_turned else column
+    c += row * n + column
+    for first in range(0, k, depth):
+        a_place, b_place = a_at + (first * m if a_turned else first), b_at + (first if b_turned else first * n)
+        # what stands row by row is, column by column, transposed: c' = b' a'
+        terms, beta = min(depth, k - first), one if first else zero
+        places = b_place, b_step, a_place, a_step, c, n
+        _gemm(address, (b_turned, a_turned), (columns, rows, terms), memory, places, beta)
 
 
 @loops
 def product(
-    gemm: Any,
-    m: int,
-    n: int,
-    k: int,
-    a: Any,
-    a_at: int,
-    a_turned: bool,
-    b: Any,
-    b_at: int,
-    b_turned: bool,
-    c: Any,
-    c_at: int,
+    tools: Any, memory: Any, m: int, n: int, k: int, a_at: int, a_turned: bool, b_at: int, b_turned: bool, c_at: int
 ) -> None:
-    """`c = a b` of m by k and k by n numbers, row by row from a place of each vector; a or b may stand turned.
+    """`c = a b` of m by k and k by n numbers, row by row from places of one vector; a or b may stand turned.
 
-    gemm  the address of the BLAS function, and the multiply-adds above which a product is cut
+    tools  the address of the BLAS function, that of `yield_address`, the desk of `compiled_team`
     """
-    address, limit = gemm
-    zero, one = c.dtype.type(0), c.dtype.type(1)
-    # what stands row by row is, column by column, transposed: c' = b' a'
-    turned, b_step, a_step = (b_turned, a_turned), k if b_turned else n, m if a_turned else k
-    pieces = 1 if b_turned else -(-(m * n * k) // limit)
-    whole = m if a_turned else k
-    length = max(-(-whole // pieces), SHORTEST)
-    for first in range(0, whole, length):
-        part = min(length, whole - first)
-        if a_turned:
-            places = (b_at, b_step), (a_at + first, a_step), (c_at + first * n, n)
-            _gemm(address, turned, (n, part, k), b, places[0], a, places[1], zero, c, places[2])
-        else:
-            places = (b_at + first * b_step, b_step), (a_at + first, a_step), (c_at, n)
-            _gemm(address, turned, (n, m, part), b, places[0], a, places[1], one if first else zero, c, places[2])
+    keep_apart()
+    address, way, desk = tools
+    a, b, work, rows, columns, depth = (a_at, a_turned), (b_at, b_turned), m * n * k, m, n, k
+    if work > (SMALL_TURNED if b_turned else SMALL):
+        rows, columns = min(TURNED_ROWS if b_turned else BLOCK, m), min(TURNED_COLUMNS if b_turned else BLOCK, n)
+        depth = _even(k, SMALL // (rows * columns))
+        if not b_turned:
+            # few terms: more rows
+            rows = _even(m, SMALL // (columns * depth))
+    pieces = -(-m // rows) * -(-n // columns)
+    is_together = work >= WORTH_SHARING and is_shared(desk)
+    if is_together:
+        task = part(desk, TASK, 12)
+        task[0], task[1], task[2], task[3], task[4], task[5] = PRODUCT, m, n, k, a_at, a_turned
+        task[6], task[7], task[8], task[9], task[10], task[11] = b_at, b_turned, c_at, rows, columns, depth
+        publish(desk, pieces)
+    i = claim(desk, False) if is_together else 0
+    while 0 <= i < pieces:
+        _piece(address, memory, (m, n, k), (rows, columns, depth), a, b, c_at, i)
+        i = finish(desk, False) if is_together else i + 1
+    if is_together:
+        gather_in(desk, pieces, way)
 
 
-_lock = threading.Lock()
-_quieted: list[tuple[LibController, int]] = []
-_n_alone = 0
-
-
-@contextmanager
-def blas_threads(multiply_adds: int) -> Iterator[int]:
-    """One thread unless the widest product is huge; what is yielded is the size above which products are cut.
-
-    Runs side by side are counted: the last to leave gives the threads back.
-    """
-    global _n_alone
-    if multiply_adds >= SHARED_PRODUCT:
-        yield NEVER if any(library.num_threads > 1 for library in _libraries()) else SMALL
+@loops
+def product_back(tools: Any, memory: Any, m: int, n: int, k: int, a_at: int, b_at: int, c_at: int, room: int) -> None:
+    """`c = a b'` for a matrix b of n by k; where that is faster b is turned first, into `room`."""
+    if k > 1 and (m < WORTH_TURNING or m * n * k > SMALL_TURNED):
+        product(tools, memory, m, n, k, a_at, False, b_at, True, c_at)
         return
-    with _lock:
-        if _n_alone == 0:
-            _quieted[:] = [(library, library.num_threads) for library in _libraries()]
-            for library, n in _quieted:
+    if k > 1:
+        for j in range(k):
+            row, column = part(memory, room + j * n, n), part(memory, b_at + j, n * k - j)
+            for i in range(n):
+                row[i] = column[i * k]
+    product(tools, memory, m, n, k, a_at, False, room if k > 1 else b_at, False, c_at)
+
+
+@loops
+def help_product(address: int, memory: Any, desk: Any, i: int) -> None:
+    """A piece of the product that stands on the desk."""
+    task = part(desk, TASK, 12)
+    a, b, block = (task[4], task[5] != 0), (task[6], task[7] != 0), (task[9], task[10], task[11])
+    _piece(address, memory, (task[1], task[2], task[3]), block, a, b, task[8], i)
+
+
+class _Blas:
+    """SciPy's BLAS while compiled calls are under way: one thread of its own, for they share the work themselves.
+
+    Calls side by side are counted: the last to leave gives the threads back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: list[tuple[LibController, int]] = []
+        self._calls = 0
+
+    def __enter__(self) -> int:
+        """How many threads this call may have: as many as BLAS was given, if it is alone."""
+        with self._lock:
+            self._calls += 1
+            if self._calls > 1:
+                return 1
+            self._threads = [(library, library.num_threads) for library in _libraries()]
+            for library, n in self._threads:
                 if n != 1:
                     library.set_num_threads(1)
-        _n_alone += 1
-    try:
-        yield SMALL
-    finally:
-        with _lock:
-            _n_alone -= 1
-            if _n_alone == 0:
-                for library, n in _quieted:
+            return max((n for _library, n in self._threads), default=1)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._calls -= 1
+            if self._calls == 0:
+                for library, n in self._threads:
                     if n != 1:
                         library.set_num_threads(n)
+
+
+BLAS = _Blas()
 
 
 @lru_cache(maxsize=1)

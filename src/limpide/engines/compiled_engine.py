@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import nullcontext
 from math import isfinite, prod
 from typing import Any
 
@@ -21,13 +22,16 @@ from limpide.i18n import _
 from limpide.nn.layers import LAYERS
 from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network, Parameters
-from limpide.nn.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
+from limpide.nn.optimizers import SGD, Optimizer
 
 try:
     from limpide.engines import compiled_kernel as kernel
     from limpide.engines import compiled_loops as loops
-    from limpide.engines.compiled_blas import GEMM, blas_threads
+    from limpide.engines import compiled_updates as updates
+    from limpide.engines.compiled_blas import BLAS, GEMM, UNSHARED, WORTH_SHARING
+    from limpide.engines.compiled_helpers import NOBODY, call_helpers, dismiss
     from limpide.engines.compiled_program import write_program
+    from limpide.engines.compiled_team import yield_address
 except (ImportError, OSError) as error:
     raise MissingPackage(
         problem(_("engine {name}").format(name="compiled"), "numba", str(error), 'pip install "numba>=0.61"')
@@ -36,16 +40,14 @@ except (ImportError, OSError) as error:
 NOISE_NUMBERS = 4_000_000
 """How many numbers of noise are drawn at once: an epoch with dropout is cut into as many calls as that needs."""
 
+WORTH_HELPERS = 400_000_000
+"""Multiply-adds of a call, some 8 ms, from which threads are called to help."""
+
 EVALUATION_ROWS = 128
 """The rows of a block in an evaluation pass, unless batches are larger."""
 
-RULES: dict[type[Optimizer], int] = {
-    SGD: kernel.SGD,
-    Momentum: kernel.MOMENTUM_RULE,
-    RMSProp: kernel.RMSPROP,
-    Adam: kernel.ADAM,
-    AdamW: kernel.ADAM,
-}
+YIELD = yield_address()
+NO_NOISE, NO_LOSSES = np.zeros(0, np.float32), np.zeros(0)
 
 
 class CompiledEngine:
@@ -89,9 +91,10 @@ class CompiledEngine:
 class _Machine:
     """The arrays that the compiled function works on.
 
-    params, running  the weights and the running statistics, each in one vector
-    slots            the optimizer's state: as many vectors as it has names for
-    step             how many updates were made
+    vector         all numbers of the network
+    params, grads  the weights and their gradients, which lie in it
+    slots          the optimizer's state, which lies in it: as many vectors as it has names for
+    step           how many updates were made
     """
 
     def __init__(
@@ -107,128 +110,123 @@ class _Machine:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.dtype, self.n_updates, self.step = np.dtype(dtype), n_updates, 0
         self.widest_product = max((row.multiply_adds for row in network.table()), default=0)
-        self._prepare(1)
+        self.n_in, self.n_out = prod(network.input_shape), prod(network.output_shape)
         given = Parameters.of(network, weights, self.dtype)
-        self.params, self.grads = given.flat, np.zeros_like(given.flat)
-        self.running = np.zeros(sum(size for _name, _start, size in self.program.running), self.dtype)
-        for name, start, size in self.program.running:
-            self.running[start : start + size] = given.buffers[name]
-        self.slots = {name: np.zeros_like(self.params) for name in optimizer.slots}
+        self._prepare(1)
+        self.load({"params": given.flat, **{f"buffer/{name}": array for name, array in given.buffers.items()}})
         self.loss_code = loops.LOSS_CODES[loss.name]
-        self.rule = kernel.NESTEROV if getattr(optimizer, "nesterov", False) else RULES[type(optimizer)]
-        self.settings = _settings(optimizer)
+        self.rule = updates.NESTEROV if getattr(optimizer, "nesterov", False) else updates.RULES[type(optimizer)]
+        self.settings, self.constant_rates = updates.settings_of(optimizer), np.zeros(0)
+        self.nothing = _read_only(np.zeros((0, self.n_out), self.dtype)), _read_only(np.zeros(0, np.int64))
 
     def _prepare(self, capacity: int) -> None:
-        """Room for batches of so many rows."""
-        self.program = program = write_program(self.network, capacity)
-        self.numbers = program.numbers.astype(self.dtype)
-        self.room = (
-            np.zeros(program.work_size, self.dtype),
-            np.zeros(2 * capacity * program.widest, self.dtype),
-            np.ones(capacity, self.dtype),
-            np.zeros(capacity * prod(self.network.output_shape), self.dtype),
-            np.zeros(capacity, np.int64),
-        )
+        """Room for batches of so many rows; what the next update depends on stays."""
+        held = self.held() if hasattr(self, "vector") else {}
+        self.program = program = write_program(self.network, capacity, len(self.optimizer.slots))
+        self.numbers, self.vector = program.numbers.astype(self.dtype), program.vector(self.dtype)
+        self.labels = np.zeros(capacity, np.int64)
+        self.params, self.grads, *slots = program.parts(self.vector)
+        self.slots = dict(zip(self.optimizer.slots, slots, strict=False))
+        self.load(held)
+
+    def held(self) -> Tree:
+        """Weights, slots and running statistics by the names of `state`, as they lie in the vector."""
+        slots = {f"optimizer/{name}": array for name, array in self.slots.items()}
+        running = {f"buffer/{name}": self.vector[start : start + n] for name, start, n in self.program.running}
+        return {"params": self.params, **slots, **running}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write over what is held."""
+        held = self.held()
+        for name, array in arrays.items():
+            held[name][:] = array
 
     def run(self, mode: int, x: Array, y: Array, order: Array, batch_size: int, noise: Noise | None) -> np.ndarray:
         """The loss of each batch of `order`, up to the first that is not finite when training."""
         if max(batch_size, EVALUATION_ROWS) > self.program.capacity:
             self._prepare(max(batch_size, EVALUATION_ROWS))
         program = self.program
-        rows, targets = self._rows(x), self._targets(y)
-        order = _checked(np.ascontiguousarray(order, np.int64), len(rows), _("order of the rows"))
+        given = tuple(_read_only(array) for array in (self._rows(x), *self._targets(y)))
+        order = _read_only(np.ascontiguousarray(order, np.int64))
         losses = np.zeros(-(-len(order) // batch_size))
         is_noisy = program.random and mode in (kernel.TRAIN, kernel.GRADIENTS)
         streams = [(noise(path), shape) for path, shape in program.random] if is_noisy and noise else []
         width = sum(prod(shape) for _stream, shape in streams)
         # whole batches: each goes on in the streams where the one before it stopped
         at_once = max(NOISE_NUMBERS // (width * batch_size), 1) * batch_size if width else len(order)
-        with blas_threads(batch_size * self.widest_product) as self.limit:
-            for start in range(0, len(order), max(at_once, 1)):
-                part = order[start : start + at_once]
-                drawn = [stream.random((len(part), *shape), np.float32).reshape(-1) for stream, shape in streams]
-                first = start // batch_size
-                count = -(-len(part) // batch_size)
-                begun = self._call(
-                    mode,
-                    rows,
-                    targets,
-                    part,
-                    batch_size,
-                    _joined(drawn),
-                    losses[first : first + count],
-                    self.params[:0],
-                )
-                if mode == kernel.TRAIN:
-                    self.step += begun
-                    if not isfinite(losses[first + begun - 1]):
-                        self.step -= 1
-                        return losses[: first + begun]
+        for start in range(0, len(order), max(at_once, 1)):
+            part = order[start : start + at_once]
+            drawn = [stream.random((len(part), *shape), np.float32).reshape(-1) for stream, shape in streams]
+            first = start // batch_size
+            left = losses[first : first + -(-len(part) // batch_size)]
+            begun = self._call(mode, (*given, part, _joined(drawn)), batch_size, left, self.vector[:0])
+            if mode == kernel.TRAIN:
+                self.step += begun
+                if not isfinite(left[begun - 1]):
+                    self.step -= 1
+                    return losses[: first + begun]
         return losses
 
     def _call(
-        self,
-        mode: int,
-        x: np.ndarray,
-        targets: tuple[np.ndarray, np.ndarray],
-        order: np.ndarray,
-        batch_size: int,
-        noise: np.ndarray,
-        losses: np.ndarray,
-        outputs: np.ndarray,
+        self, mode: int, data: tuple[np.ndarray, ...], batch_size: int, losses: np.ndarray, outputs: np.ndarray
     ) -> int:
-        """The compiled function on some rows: how many batches were begun."""
-        slots = [*self.slots.values(), self.params[:0], self.params[:0]]
-        arguments = (
-            mode,
-            (GEMM[self.dtype], self.limit),
-            (self.program.stages, self.numbers, self.program.trained),
-            (self.params, self.grads, slots[0], slots[1], self.running),
-            self.room,
-            (*(_read_only(array) for array in (x, *targets, order)), noise),
-            (self.loss_code, self.rule, self.settings, self._rates(len(losses)), self.step),
-            batch_size,
-            (losses, outputs),
-        )
-        try:
-            return kernel.run(*arguments)
-        except OSError:
-            # it is compiled, but could not be written to a full disk
-            return kernel.run(*arguments)
+        """The compiled function on some rows: how many batches were begun.
+
+        data  inputs, values, classes, the order of the rows, noise
+        """
+        tables, order = (self.program.stages, self.numbers, self.program.places, self.program.bounds), data[3]
+        rates, addresses, desk = self._rates(len(losses)), (GEMM[self.dtype], YIELD), NOBODY
+        widest = batch_size * self.widest_product
+        with BLAS if widest > UNSHARED else nullcontext(1) as n_threads:
+            # helpers for less would hardly have come before it is done
+            if n_threads > 1 and widest >= WORTH_SHARING and len(order) * self.widest_product >= WORTH_HELPERS:
+                desk = call_helpers(n_threads - 1, addresses, self.program.places, self.vector, self.settings)
+            tools, rule = (*addresses, desk), (self.loss_code, self.rule, self.settings, rates, self.step)
+            arguments = (mode, tools, tables, self.vector, self.labels, data, rule, batch_size, (losses, outputs))
+            try:
+                begun: int = kernel.run(*arguments)
+            except OSError:
+                # it is compiled, but could not be written to a full disk
+                begun = kernel.run(*arguments)
+            finally:
+                dismiss(desk)
+        if begun == kernel.NO_SUCH_ROW:
+            raise _outside(_("order of the rows"), len(data[0]), order)
+        if begun == kernel.NO_SUCH_CLASS:
+            raise _outside(_("classes"), self.n_out, data[2][order])
+        return begun
 
     def _rates(self, count: int) -> np.ndarray:
         """The learning rate of the next updates."""
         optimizer, schedule = self.optimizer, self.optimizer.schedule
-        if schedule.name == "constant" and schedule.warm_up == 0:
-            return np.full(count, optimizer.rate)
-        return np.array([optimizer.rate_at(self.step + i, self.n_updates) for i in range(count)], np.float64)
+        if schedule.name != "constant" or schedule.warm_up != 0:
+            return np.array([optimizer.rate_at(self.step + i, self.n_updates) for i in range(count)], np.float64)
+        if len(self.constant_rates) < count:
+            self.constant_rates = np.full(count, optimizer.rate)
+        return self.constant_rates
 
     def evaluate(self, x: Array) -> np.ndarray:
         """The outputs in evaluation mode."""
         if self.program.capacity < EVALUATION_ROWS:
             self._prepare(EVALUATION_ROWS)
-        rows, shape, n = self._rows(x), self.network.output_shape, self.program.capacity
-        outputs = np.empty(len(rows) * prod(shape), self.dtype)
-        order = np.arange(len(rows))
-        nothing = np.zeros((0, 0), self.dtype), order[:0]
-        with blas_threads(n * self.widest_product) as self.limit:
-            self._call(kernel.EVALUATE, rows, nothing, order, n, _joined([]), np.zeros(0), outputs)
-        return outputs.reshape(-1, *shape)
+        outputs, order = np.empty(len(x) * self.n_out, self.dtype), _read_only(np.arange(len(x)))
+        data = (_read_only(self._rows(x)), *self.nothing, order, NO_NOISE)
+        self._call(kernel.EVALUATE, data, self.program.capacity, NO_LOSSES, outputs)
+        return outputs.reshape(-1, *self.network.output_shape)
 
     def _rows(self, x: Array) -> np.ndarray:
         """Each example as one row of numbers."""
         if x.shape[1:] != self.network.input_shape:
             raise ShapeError(problem(_("input"), show_shape(self.network.input_shape), show_shape(x.shape[1:])))
-        return np.ascontiguousarray(x, self.dtype).reshape(len(x), prod(self.network.input_shape))
+        return np.ascontiguousarray(x, self.dtype).reshape(len(x), self.n_in)
 
     def _targets(self, y: Array) -> tuple[np.ndarray, np.ndarray]:
         """Values and classes: one of the two is empty."""
-        n_out = prod(self.network.output_shape)
         if self.loss.labels == "classes":
-            return np.zeros((0, n_out), self.dtype), _checked(np.ascontiguousarray(y, np.int64), n_out, _("classes"))
+            return self.nothing[0], np.ascontiguousarray(y, np.int64)
         if y.shape[1:] != self.network.output_shape:
             raise ShapeError(problem(_("target"), show_shape(self.network.output_shape), show_shape(y.shape[1:])))
-        return np.ascontiguousarray(y, self.dtype).reshape(len(y), n_out), np.zeros(0, np.int64)
+        return np.ascontiguousarray(y, self.dtype).reshape(len(y), self.n_out), self.nothing[1]
 
 
 class CompiledTrainer:
@@ -254,29 +252,21 @@ class CompiledTrainer:
         """The outputs in evaluation mode with the weights of the moment."""
         return self.machine.evaluate(x)
 
-    def _buffers(self) -> Tree:
-        machine = self.machine
-        return {name: machine.running[start : start + n].copy() for name, start, n in machine.program.running}
-
     def weights(self) -> Tree:
         """A copy of the weights and buffers by full name."""
-        return Parameters(self.machine.network, self.machine.params, self._buffers()).named()
+        held = self.machine.held()
+        buffers = {name.removeprefix("buffer/"): array for name, array in held.items() if name.startswith("buffer/")}
+        return Parameters(self.machine.network, held["params"], buffers).named()
 
     def state(self) -> Tree:
         """A copy of all that the next update depends on."""
-        slots = {f"optimizer/{name}": array.copy() for name, array in self.machine.slots.items()}
-        buffers = {f"buffer/{name}": array for name, array in self._buffers().items()}
-        return {"params": self.machine.params.copy(), "step": np.array(self.machine.step), **slots, **buffers}
+        held = {name: array.copy() for name, array in self.machine.held().items()}
+        return {**held, "step": np.array(self.machine.step)}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on exactly from a `state()`."""
-        machine = self.machine
-        machine.params[:] = state["params"]
-        for name, array in machine.slots.items():
-            array[:] = state[f"optimizer/{name}"]
-        for name, start, n in machine.program.running:
-            machine.running[start : start + n] = state[f"buffer/{name}"]
-        machine.step = int(state["step"])
+        self.machine.load({name: array for name, array in state.items() if name != "step"})
+        self.machine.step = int(state["step"])
 
     def trace(self, x: Array, y: Array, noise: Noise) -> Trace:
         """The next step on this batch, opened; nothing is changed.
@@ -325,29 +315,14 @@ def _refuse(network: Network, loss: Loss, optimizer: Optimizer) -> None:
         raise Unsupported(
             problem(where, _("a loss among {names}").format(names=", ".join(loops.LOSS_CODES)), loss.name, mend)
         )
-    if type(optimizer) not in RULES:
-        names = ", ".join(kind.name for kind in RULES)
+    if type(optimizer) not in updates.RULES:
+        names = ", ".join(kind.name for kind in updates.RULES)
         raise Unsupported(problem(where, _("an optimizer among {names}").format(names=names), optimizer.name, mend))
 
 
-def _settings(optimizer: Optimizer) -> np.ndarray:
-    """The optimizer's numbers, as `compiled_loops.update` reads them."""
-    keep1 = keep2 = 0.0
-    if isinstance(optimizer, Momentum):
-        keep1 = optimizer.momentum
-    elif isinstance(optimizer, RMSProp):
-        keep1 = optimizer.decay
-    elif isinstance(optimizer, Adam | AdamW):
-        keep1, keep2 = optimizer.beta1, optimizer.beta2
-    decays = (0.0, optimizer.weight_decay) if optimizer.decoupled else (optimizer.weight_decay, 0.0)
-    return np.array([keep1, keep2, getattr(optimizer, "epsilon", 0.0), *decays, optimizer.clip_norm or 0.0])
-
-
-def _checked(numbers: np.ndarray, n: int, what: str) -> np.ndarray:
-    """IndexError unless all are from 0 to n - 1: the compiled function does not look."""
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() < n):
-        raise IndexError(problem(what, _("numbers from 0 to {last}").format(last=n - 1), str(numbers.max())))
-    return numbers
+def _outside(what: str, n: int, numbers: np.ndarray) -> IndexError:
+    wrong = numbers[(numbers < 0) | (numbers >= n)][0]
+    return IndexError(problem(what, _("numbers from 0 to {last}").format(last=n - 1), str(wrong)))
 
 
 def _float_type(x: Array) -> np.dtype[Any]:
@@ -362,4 +337,4 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else np.zeros(0, np.float32)
+    return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else NO_NOISE

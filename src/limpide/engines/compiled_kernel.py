@@ -1,8 +1,8 @@
 """The compiled loop: whole epochs of any dense network in one call of one function.
 
-A network comes as data: a table of stages (a linear part with the activation behind it), one vector of parameters and
-one workspace. So `run` is compiled once for each float type, kept on disk, and serves every architecture. Products are
-BLAS calls on preallocated buffers; all else is loops that become vector instructions.
+A network comes as data: a table of stages (a linear part with the activation behind it), and one vector that holds all
+its numbers, from the parameters to the room to work in. So `run` is compiled once for each float type, kept on disk,
+and serves every architecture. Products are BLAS calls; all else is loops that become vector instructions.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 from numba import njit
 
-from limpide.engines import compiled_blas, compiled_loops
-from limpide.engines.compiled_blas import product
+from limpide.engines import compiled_blas, compiled_loops, compiled_program, compiled_team, compiled_updates
+from limpide.engines.compiled_blas import PRODUCT, help_product, product, product_back
 from limpide.engines.compiled_loops import (
     IDENTITY,
     PRELU,
@@ -25,54 +25,53 @@ from limpide.engines.compiled_loops import (
     activate,
     clear,
     fill,
-    keep_apart,
     loops,
     loss_and_gradient,
+    matrix,
+    part,
     slope_gradient,
     through_activation,
 )
-
-STAGE_COLUMNS = (
-    "kind",
-    "activation",
-    "n_in",
-    "n_out",
-    "weights",
-    "bias",
-    "slope",
-    "input",
-    "sum",
-    "output",
-    "inner",
-    "width",
-    "scratch",
-    "running",
+from limpide.engines.compiled_program import (
+    ACTIVATION,
+    BATCHNORM,
+    BIAS,
+    DELTA,
+    DENSE,
+    DROPOUT,
+    EPSILON,
+    GRADS,
+    INNER,
+    INPUT,
+    KIND,
+    MOMENTUM,
+    N_IN,
+    N_OUT,
+    ONES,
+    OTHER_DELTA,
+    OUTPUT,
+    RATE,
+    RUNNING,
+    SCALE,
+    SCRATCH,
+    SLOPE,
+    SLOPE_VALUE,
+    SUM,
+    TARGETS,
+    TRAINED,
+    TURNED,
+    WEIGHTS,
+    WIDTH,
+    WORK,
 )
-KIND, ACTIVATION, N_IN, N_OUT, WEIGHTS, BIAS, SLOPE, INPUT, SUM, OUTPUT, INNER, WIDTH, SCRATCH, RUNNING = range(14)
-"""The columns of the table of stages, all whole numbers.
-
-weights, bias, slope        where they start in the vector of parameters; bias and slope -1 for none
-input, sum, output          where the batch's rows stand in the workspace, one after the other
-inner                       batchnorm: how many features share a channel
-width                       softmax: over how many numbers
-scratch                     batchnorm: where its own numbers stand; dropout: how many of one row's noise come before
-running                     batchnorm: where its running statistics start
-"""
-
-SLOPE_VALUE, RATE, SCALE, MOMENTUM, EPSILON = range(5)
-"""The columns of the table of the stages' other numbers."""
-
-ALONE, DENSE, BATCHNORM, DROPOUT = range(4)
-
-SGD, MOMENTUM_RULE, NESTEROV, RMSPROP, ADAM = range(5)
+from limpide.engines.compiled_team import TASK, claim, finish, is_over, wait
+from limpide.engines.compiled_updates import help_update, update
 
 TRAIN, GRADIENTS, GRADIENTS_IN_EVALUATION, EVALUATE = range(4)
 """What a call of `run` does with each batch."""
 
-
-@loops
-def _matrix(flat: Any, start: int, rows: int, n: int) -> Any:
-    return flat[start : start + rows * n].reshape(rows, n)
+NO_SUCH_ROW, NO_SUCH_CLASS = -1, -2
+"""What `run` returns, having done nothing, for numbers that point outside."""
 
 
 @loops
@@ -92,7 +91,7 @@ def _add_bias(z: Any, bias: Any, is_relu: bool) -> None:
 def _share(sums: Any, inner: int, count: int) -> None:
     """Sums of each feature to means of each channel, laid out again for each of its `inner` features."""
     for first in range(0, len(sums), inner):
-        channel, total = sums[first : first + inner], sums.dtype.type(0)
+        channel, total = part(sums, first, inner), sums.dtype.type(0)
         for j in range(inner):
             total += channel[j]
         for j in range(inner):
@@ -105,9 +104,8 @@ def _normalise(
 ) -> None:
     """Batch normalisation forward; `scratch` keeps mean, variance, inverse root, gain, shift, then the normal x."""
     rows, n = x.shape
-    mean, variance, inverse = scratch[:n], scratch[n : 2 * n], scratch[2 * n : 3 * n]
-    gain, shift = scratch[3 * n : 4 * n], scratch[4 * n : 5 * n]
-    normal = scratch[5 * n : 5 * n + rows * n].reshape(rows, n)
+    mean, variance, inverse = part(scratch, 0, n), part(scratch, n, n), part(scratch, 2 * n, n)
+    gain, shift, normal = part(scratch, 3 * n, n), part(scratch, 4 * n, n), matrix(scratch, 5 * n, rows, n)
     channels = n // inner
     for j in range(n):
         gain[j], shift[j] = gains[j // inner], gains[channels + j // inner]
@@ -137,8 +135,8 @@ def _normalise(
 def _through_normalisation(d: Any, scratch: Any, grads: Any, inner: int, training: bool) -> None:
     """The gradients of gamma and beta, and d from the output to the input; overwrites mean and variance."""
     rows, n = d.shape
-    by_normal, total, inverse = scratch[:n], scratch[n : 2 * n], scratch[2 * n : 3 * n]
-    gain, normal = scratch[3 * n : 4 * n], scratch[5 * n : 5 * n + rows * n].reshape(rows, n)
+    by_normal, total, inverse = part(scratch, 0, n), part(scratch, n, n), part(scratch, 2 * n, n)
+    gain, normal = part(scratch, 3 * n, n), matrix(scratch, 5 * n, rows, n)
     clear(by_normal)
     clear(total)
     for i in range(rows):
@@ -157,7 +155,7 @@ def _through_normalisation(d: Any, scratch: Any, grads: Any, inner: int, trainin
 
 
 @loops
-def _move_running(plan: Any, numbers: Any, running: Any, work: Any, rows: int) -> None:
+def _move_running(plan: Any, numbers: Any, memory: Any, rows: int) -> None:
     """The running statistics of every batch normalisation, by those of this batch."""
     for s in range(len(plan)):
         if plan[s, KIND] != BATCHNORM:
@@ -165,8 +163,7 @@ def _move_running(plan: Any, numbers: Any, running: Any, work: Any, rows: int) -
         n, inner, momentum = plan[s, N_OUT], plan[s, INNER], numbers[s, MOMENTUM]
         count, channels, keep = rows * inner, n // inner, numbers.dtype.type(1) - momentum
         unbiased = numbers.dtype.type(count / max(count - 1, 1))
-        held = running[plan[s, RUNNING] : plan[s, RUNNING] + 2 * channels]
-        scratch = work[plan[s, SCRATCH] : plan[s, SCRATCH] + 2 * n]
+        held, scratch = part(memory, plan[s, RUNNING], 2 * channels), part(memory, plan[s, SCRATCH], 2 * n)
         for c in range(channels):
             held[c] = keep * held[c] + momentum * scratch[c * inner]
             held[channels + c] = keep * held[channels + c] + momentum * unbiased * scratch[n + c * inner]
@@ -181,68 +178,70 @@ def _drop(z: Any, noise: Any, rate: Any, scale: Any) -> None:
 
 
 @loops
-def _forward(gemm: Any, network: Any, state: Any, room: Any, noise: Any, first: int, rows: int, of: int) -> None:
-    """All stages for the rows in the workspace: those from `first` on of the `of` rows that noise was drawn for.
+def _forward(tools: Any, tables: Any, memory: Any, noise: Any, first: int, rows: int, of: int) -> None:
+    """All stages for the rows in the vector: those from `first` on of the `of` rows that noise was drawn for.
 
     of  0 in evaluation
     """
-    plan, numbers, params, running, work = network[0], network[1], state[0], state[4], room[0]
+    plan, numbers = tables[:2]
     for s in range(len(plan)):
         kind, code, n_in, n_out = plan[s, KIND], plan[s, ACTIVATION], plan[s, N_IN], plan[s, N_OUT]
         x, z, w = plan[s, INPUT], plan[s, SUM], plan[s, WEIGHTS]
         is_done = code == IDENTITY
         if kind == DENSE:
-            product(gemm, rows, n_out, n_in, work, x, False, params, w, False, work, z)
+            product(tools, memory, rows, n_out, n_in, x, False, w, False, z)
             if plan[s, BIAS] >= 0:
                 is_done |= code == RELU
-                bias = params[plan[s, BIAS] : plan[s, BIAS] + n_out]
-                _add_bias(_matrix(work, z, rows, n_out), bias, code == RELU)
+                _add_bias(matrix(memory, z, rows, n_out), part(memory, plan[s, BIAS], n_out), code == RELU)
         elif kind == BATCHNORM:
-            entered, left = _matrix(work, x, rows, n_in), _matrix(work, z, rows, n_out)
-            gains, held, scratch = params[w:], running[plan[s, RUNNING] :], work[plan[s, SCRATCH] :]
+            entered, left = matrix(memory, x, rows, n_in), matrix(memory, z, rows, n_out)
+            channels = n_out // plan[s, INNER]
+            gains, held = part(memory, w, 2 * channels), part(memory, plan[s, RUNNING], 2 * channels)
+            scratch = part(memory, plan[s, SCRATCH], (5 + rows) * n_out)
             _normalise(entered, left, scratch, gains, held, plan[s, INNER], numbers[s, EPSILON], of > 0)
         elif z != x:
-            copied = work[z : z + rows * n_out]
-            fill(copied, work[x : x + rows * n_in])
+            copied = part(memory, z, rows * n_out)
+            fill(copied, part(memory, x, rows * n_in))
             if kind == DROPOUT and of > 0:
-                drawn = noise[plan[s, SCRATCH] * of + first * n_out :]
+                drawn = part(noise, plan[s, SCRATCH] * of + first * n_out, rows * n_out)
                 _drop(copied, drawn, numbers[s, RATE], numbers[s, SCALE])
         if not is_done:
-            y = work[plan[s, OUTPUT] : plan[s, OUTPUT] + rows * n_out]
-            slope = params[plan[s, SLOPE]] if code == PRELU else numbers[s, SLOPE_VALUE]
-            activate(code, work[z : z + rows * n_out], y, slope, plan[s, WIDTH])
+            y = part(memory, plan[s, OUTPUT], rows * n_out)
+            slope = memory[plan[s, SLOPE]] if code == PRELU else numbers[s, SLOPE_VALUE]
+            activate(code, part(memory, z, rows * n_out), y, slope, plan[s, WIDTH])
 
 
 @loops
-def _backward(gemm: Any, network: Any, state: Any, room: Any, noise: Any, first: int, rows: int, of: int) -> None:
-    """The gradient of every parameter, from that for the output in the first half of `delta`."""
-    plan, numbers, trained = network
-    params, grads, (work, delta, ones) = state[0], state[1], room[:3]
-    here, half = 0, len(delta) // 2
+def _backward(tools: Any, tables: Any, memory: Any, noise: Any, first: int, rows: int, of: int) -> None:
+    """The gradient of every parameter, from that for the output in the first room for gradients."""
+    plan, numbers, places = tables[:3]
+    trained, grads, ones = places[TRAINED], places[GRADS], places[ONES]
+    here, there = places[DELTA], places[OTHER_DELTA]
     for s in range(len(plan) - 1, trained - 1, -1):
         kind, code, n_in, n_out = plan[s, KIND], plan[s, ACTIVATION], plan[s, N_IN], plan[s, N_OUT]
-        d = delta[here : here + rows * n_out]
+        x, w, bias = plan[s, INPUT], plan[s, WEIGHTS], plan[s, BIAS]
+        d = part(memory, here, rows * n_out)
         if code != IDENTITY:
-            z = work[plan[s, SUM] : plan[s, SUM] + rows * n_out]
-            y = work[plan[s, OUTPUT] : plan[s, OUTPUT] + rows * n_out]
-            slope = params[plan[s, SLOPE]] if code == PRELU else numbers[s, SLOPE_VALUE]
+            z, y = part(memory, plan[s, SUM], rows * n_out), part(memory, plan[s, OUTPUT], rows * n_out)
+            slope = memory[plan[s, SLOPE]] if code == PRELU else numbers[s, SLOPE_VALUE]
             if code == PRELU:
-                grads[plan[s, SLOPE]] = slope_gradient(z, d)
+                memory[grads + plan[s, SLOPE]] = slope_gradient(z, d)
             through_activation(code, z, y, d, slope, plan[s, WIDTH])
         if kind == DENSE:
-            x, w, bias = plan[s, INPUT], plan[s, WEIGHTS], plan[s, BIAS]
-            product(gemm, n_in, n_out, rows, work, x, True, delta, here, False, grads, w)
+            product(tools, memory, n_in, n_out, rows, x, True, here, False, grads + w)
             if bias >= 0:
                 # a product with ones adds the rows faster than a loop
-                product(gemm, 1, n_out, rows, ones, 0, False, delta, here, False, grads, bias)
+                product(tools, memory, 1, n_out, rows, ones, False, here, False, grads + bias)
             if s > trained:
-                product(gemm, rows, n_in, n_out, delta, here, False, params, w, True, delta, half - here)
-                here = half - here
+                product_back(tools, memory, rows, n_in, n_out, here, w, there, places[TURNED])
+                here, there = there, here
         elif kind == BATCHNORM:
-            gains, scratch = grads[plan[s, WEIGHTS] :], work[plan[s, SCRATCH] :]
-            _through_normalisation(d.reshape(rows, n_out), scratch, gains, plan[s, INNER], of > 0)
+            gains = part(memory, grads + w, 2 * (n_out // plan[s, INNER]))
+            scratch = part(memory, plan[s, SCRATCH], (5 + rows) * n_out)
+            _through_normalisation(matrix(memory, here, rows, n_out), scratch, gains, plan[s, INNER], of > 0)
         elif kind == DROPOUT and of > 0:
-            _drop(d, noise[plan[s, SCRATCH] * of + first * n_out :], numbers[s, RATE], numbers[s, SCALE])
+            drawn = part(noise, plan[s, SCRATCH] * of + first * n_out, rows * n_out)
+            _drop(d, drawn, numbers[s, RATE], numbers[s, SCALE])
 
 
 @loops
@@ -250,127 +249,109 @@ def _gather(table: Any, order: Any, first: int, rows: int, into: Any) -> None:
     """Rows of a table, in order, one after the other."""
     n = table.shape[1]
     for i in range(rows):
-        row, place = table[order[first + i]], into[i * n : (i + 1) * n]
+        row, place = table[order[first + i]], part(into, i * n, n)
         for j in range(n):
             place[j] = row[j]
 
 
 @loops
-def _losses(code: int, output: Any, data: Any, room: Any, first: int, rows: int) -> float:
-    """The mean loss of the rows; its gradient into `delta`."""
-    (values, classes, order), (delta, targets, labels) = data[1:4], (room[1], room[3], room[4])
+def _losses(code: int, places: Any, memory: Any, output: Any, data: Any, labels: Any, first: int, rows: int) -> float:
+    """The mean loss of the rows; its gradient into the first room for gradients."""
+    values, classes, order = data[1:4]
+    targets, delta = part(memory, places[TARGETS], len(output)), part(memory, places[DELTA], len(output))
     if len(classes) > 0:
         for i in range(rows):
             labels[i] = classes[order[first + i]]
     else:
         _gather(values, order, first, rows, targets)
-    loss: float = loss_and_gradient(code, output, targets, labels[:rows], delta[: len(output)])
+    loss: float = loss_and_gradient(code, output, targets, part(labels, 0, rows), delta)
     return loss
 
 
 @loops
-def _clipped(grads: Any, norm: float) -> float:
-    """The factor that brings the gradient's norm down to `norm`."""
-    square = 0.0
-    for t in range(len(grads)):
-        square += grads[t] * grads[t]
-    # 1e-6 as in torch.nn.utils.clip_grad_norm_
-    factor = norm / (math.sqrt(square) + 1e-6)
-    return factor if factor < 1 else 1.0
+def _outside(data: Any, n_classes: int) -> int:
+    """0 when every row that is named is there, and every class."""
+    table, _values, classes, order = data[:4]
+    for i in range(len(order)):
+        if not 0 <= order[i] < len(table):
+            return NO_SUCH_ROW
+    if len(classes) > 0:
+        for i in range(len(order)):
+            if not 0 <= classes[order[i]] < n_classes:
+                return NO_SUCH_CLASS
+    return 0
 
 
-@loops
-def _update(rule: int, state: Any, settings: Any, rate: float, step: int) -> None:
-    """One step of the optimizer on the whole vector.
+def _make(source: int) -> tuple[Callable[..., int], Callable[..., None]]:
+    """`run` and `help_run`, uncompiled.
 
-    state     parameters, gradients, the two slots
-    settings  shares kept of the two slots, epsilon, decay through the gradient, decay taken off directly, largest norm
-    step      1 for the first update
-    """
-    keep_apart()
-    params, grads, first_slot, second_slot = state[0], state[1], state[2], state[3]
-    real = params.dtype.type
-    keep1, keep2, epsilon, decay = real(settings[0]), real(settings[1]), real(settings[2]), real(settings[3])
-    add1, add2 = real(1 - settings[0]), real(1 - settings[1])
-    scale = real(_clipped(grads, settings[5]) if settings[5] > 0 else 1)
-    factor, taken = real(-rate), real(rate * settings[4])
-    if rule == SGD:
-        for t in range(len(params)):
-            params[t] += factor * (scale * grads[t] + decay * params[t])
-    elif rule in (MOMENTUM_RULE, NESTEROV):
-        ahead, along = (real(1), keep1) if rule == NESTEROV else (real(0), real(1))
-        for t in range(len(params)):
-            g = scale * grads[t] + decay * params[t]
-            velocity = keep1 * first_slot[t] + g
-            first_slot[t] = velocity
-            params[t] += factor * (ahead * g + along * velocity)
-    elif rule == RMSPROP:
-        for t in range(len(params)):
-            g = scale * grads[t] + decay * params[t]
-            square = keep1 * first_slot[t] + add1 * (g * g)
-            first_slot[t] = square
-            params[t] += factor * g / (math.sqrt(square) + epsilon)
-    elif rule == ADAM:
-        # both corrections for the start at zero, in two numbers
-        root = math.sqrt(1 - settings[1] ** step)
-        factor, epsilon = real(-rate * root / (1 - settings[0] ** step)), real(settings[2] * root)
-        for t in range(len(params)):
-            g = scale * grads[t] + decay * params[t]
-            mean = keep1 * first_slot[t] + add1 * g
-            square = keep2 * second_slot[t] + add2 * (g * g)
-            first_slot[t], second_slot[t] = mean, square
-            params[t] += factor * mean / (math.sqrt(square) + epsilon) - taken * params[t]
-
-
-def _make_run(source: int) -> Callable[..., int]:
-    """`run`, uncompiled.
-
-    source  a number made of the other files it is compiled from: what a function takes from around it is part of its
+    source  a number made of the other files they are compiled from: what a function takes from around it is part of its
             name on disk, where else only a change of this file is noticed
     """
 
     def run(
-        mode: int, gemm: Any, network: Any, state: Any, room: Any, data: Any, rule: Any, batch_size: int, left: Any
+        mode: int, tools: Any, tables: Any, memory: Any, labels: Any, data: Any, rule: Any, batch_size: int, left: Any
     ) -> int:
         """Each batch of rows: how many were begun, the last of them without an update if its loss is not finite.
 
-        gemm     the address of the BLAS function, and the multiply-adds above which a product is cut
-        network  the table of stages, their numbers, the first stage with parameters
-        state    parameters, gradients, the optimizer's two slots, running statistics
-        room     workspace; two halves of gradients that stages use in turn; ones; targets and classes of a batch
+        tools    the address of the BLAS function, that of `yield_address`, the desk shared with helpers, empty for none
+        tables   the stages, their numbers, where everything lies in the vector, the parts of an update
+        memory   the one vector
+        labels   room for the classes of a batch
         data     inputs, values, classes, the order of the rows, noise
         rule     code of the loss, code of the optimizer, its settings, the rate of each update, updates made before
         left     the loss of each batch; the outputs
         """
         # `source` is named so that it is taken along
-        plan, begun = network[0], source * 0
-        work, last, n = room[0], len(plan) - 1, len(data[3])
-        n_out = plan[last, N_OUT]
+        plan, places, settings = tables[0], tables[2], rule[2]
+        last, n, begun, work = len(plan) - 1, len(data[3]), source * 0, places[WORK]
+        n_out, end_at = plan[last, N_OUT], plan[last, OUTPUT]
         of = n if mode in (TRAIN, GRADIENTS) else 0
+        outside: int = _outside(data, n_out)
+        if outside != 0:
+            return outside
         for first in range(0, n, batch_size):
             rows = min(batch_size, n - first)
-            _gather(data[0], data[3], first, rows, work)
-            _forward(gemm, network, state, room, data[4], first, rows, of)
-            output = work[plan[last, OUTPUT] : plan[last, OUTPUT] + rows * n_out]
+            _gather(data[0], data[3], first, rows, part(memory, work, rows * data[0].shape[1]))
+            _forward(tools, tables, memory, data[4], first, rows, of)
+            output = part(memory, end_at, rows * n_out)
             if mode == EVALUATE:
-                fill(left[1][first * n_out :], output)
+                fill(part(left[1], first * n_out, rows * n_out), output)
                 continue
-            loss = _losses(rule[0], output, data, room, first, rows)
+            loss = _losses(rule[0], places, memory, output, data, labels, first, rows)
             left[0][begun] = loss
             begun += 1
             if mode == TRAIN and not math.isfinite(loss):
                 break
             if mode == TRAIN:
-                _move_running(plan, network[1], state[4], work, rows)
-            _backward(gemm, network, state, room, data[4], first, rows, of)
+                _move_running(plan, tables[1], memory, rows)
+            _backward(tools, tables, memory, data[4], first, rows, of)
             if mode == TRAIN:
-                _update(rule[1], state, rule[2], rule[3][begun - 1], rule[4] + begun)
+                settings[6], settings[8] = rule[3][begun - 1], rule[4] + begun
+                update(tools, rule[1], memory, tables, settings)
         return begun
 
-    return run
+    def help_run(tools: Any, places: Any, memory: Any, settings: Any) -> None:
+        """Do pieces of what stands on the desk of a `run` under way, until it is over."""
+        desk, looked = tools[2], source * 0
+        i = claim(desk, True)
+        while not is_over(desk):
+            if i < 0:
+                looked += 1
+                wait(tools[1], looked)
+                i = claim(desk, True)
+                continue
+            looked = 0
+            if desk[TASK] == PRODUCT:
+                help_product(tools[0], memory, desk, i)
+            else:
+                help_update(memory, places, settings, desk, i)
+            i = finish(desk, True)
+
+    return run, help_run
 
 
-def _on_disk(function: Callable[..., int]) -> Callable[..., int]:
+def _on_disk(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled when first called, and kept on disk where a folder can be written."""
     options: dict[str, Any] = {"error_model": "numpy", "fastmath": REORDER, "nogil": True}
     try:
@@ -379,5 +360,6 @@ def _on_disk(function: Callable[..., int]) -> Callable[..., int]:
         return njit(**options)(function)  # type: ignore[no-any-return]
 
 
-_sources = inspect.getsource(compiled_blas) + inspect.getsource(compiled_loops)
-run = _on_disk(_make_run(zlib.crc32(_sources.encode())))
+_files = (compiled_blas, compiled_loops, compiled_program, compiled_team, compiled_updates)
+_sources = "".join(map(inspect.getsource, _files))
+run, help_run = map(_on_disk, _make(zlib.crc32(_sources.encode())))

@@ -12,7 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import extending, njit, types
+from numba import extending, njit
+from numba import types as numba_types
+from numba.core import cgutils as numba_cgutils
+from numba.np import arrayobj as numba_arrayobj
+
+arrayobj: Any = numba_arrayobj
+cgutils: Any = numba_cgutils
+types: Any = numba_types
 
 REORDER = {"reassoc", "contract", "arcp", "nsz"}
 """What the compiler may do to sums; what would let it forget NaN or Inf is not among it."""
@@ -64,6 +71,40 @@ def keep_apart(typingctx: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+def _view(context: Any, builder: Any, kind: Any, array: Any, start: Any, shape: list[Any]) -> Any:
+    """A view of this shape, row by row from a place of a vector, that does not count as one of its users."""
+    view = context.make_array(kind)(context, builder)
+    size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    strides = [builder.mul(size, shape[1]), size] if len(shape) == 2 else [size]
+    arrayobj.populate_array(
+        view, builder.gep(array.data, [start]), cgutils.pack_array(builder, shape), strides, size, meminfo=None
+    )
+    return view._getvalue()
+
+
+@intrinsic
+def part(typingctx: Any, array: Any, start: Any, n: Any) -> Any:
+    """`array[start : start + n]`, without checks: compiled and made in a fraction of the time."""
+    kind = types.Array(array.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _view(context, builder, kind, context.make_array(array)(context, builder, args[0]), args[1], [args[2]])
+
+    return kind(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def matrix(typingctx: Any, array: Any, start: Any, rows: Any, n: Any) -> Any:
+    """`part`, as so many rows of n numbers."""
+    kind = types.Array(array.dtype, 2, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        of = context.make_array(array)(context, builder, args[0])
+        return _view(context, builder, kind, of, args[1], [args[2], args[3]])
+
+    return kind(array, types.intp, types.intp, types.intp), generate
 
 
 @loops
@@ -154,7 +195,7 @@ def _normal_cdf(z: Any, half: Any, root_half: Any) -> Any:
 def _shifted_exponentials(y: Any, width: int) -> None:
     """e^(y - max) of each row of `width`: the maximum taken off first changes nothing but overflow."""
     for first in range(0, len(y), width):
-        row = y[first : first + width]
+        row = part(y, first, width)
         top = row[0]
         for j in range(width):
             top = row[j] if row[j] > top else top
@@ -169,7 +210,7 @@ def _shifted_exponentials(y: Any, width: int) -> None:
 def _softmax(y: Any, width: int) -> None:
     _shifted_exponentials(y, width)
     for first in range(0, len(y), width):
-        row, total = y[first : first + width], y.dtype.type(0)
+        row, total = part(y, first, width), y.dtype.type(0)
         for j in range(width):
             total += row[j]
         for j in range(width):
@@ -238,7 +279,7 @@ def through_activation(code: int, z: Any, y: Any, d: Any, slope: Any, width: int
         clear(d)
     elif code == SOFTMAX:
         for first in range(0, len(d), width):
-            row, change, total = y[first : first + width], d[first : first + width], zero
+            row, change, total = part(y, first, width), part(d, first, width), zero
             for j in range(width):
                 total += change[j] * row[j]
             for j in range(width):
@@ -330,7 +371,7 @@ def _scores_loss(o: Any, classes: Any, d: Any) -> float:
     fill(d, o)
     _shifted_exponentials(d, n)
     for i in range(len(classes)):
-        scores, row = o[i * n : (i + 1) * n], d[i * n : (i + 1) * n]
+        scores, row = part(o, i * n, n), part(d, i * n, n)
         top, summed = scores[0], real(0)
         for j in range(n):
             top = scores[j] if scores[j] > top else top

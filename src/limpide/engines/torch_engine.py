@@ -6,7 +6,10 @@ while a trainer uses it.
 
 The same call gives the same bits on the CPU with the same number of threads. On CUDA the convolutions are asked for
 algorithms that repeat themselves, in true float32 (no TF32); some other kernels add in an order of their own, so that
-two runs may differ in the last digits.
+two runs may differ in the last digits. With the precision "mixed" a training pass multiplies in 16 bits
+(`torch_precision.py`); what is measured is computed in float32 all the same.
+
+Under `torchrun` the processes train one network together (`torch_group.py`).
 
 PyTorch keeps its own number of threads, which `OMP_NUM_THREADS` sets: on a machine that is busy with other work, one
 thread is several times faster than all of them.
@@ -14,22 +17,17 @@ thread is several times faster than all of them.
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
-from math import prod
-from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from limpide.arrays import Array, Tree
-from limpide.engines.base import LayerTrace, Noise, Precision, Trace
-from limpide.engines.numpy_engine import BLOCK_NUMBERS
-from limpide.errors import MissingPackage, RecipeError, problem
+from limpide.distributed import place
+from limpide.engines.base import LayerTrace, Noise, Precision, Trace, float_type
+from limpide.errors import MissingPackage, problem
 from limpide.i18n import _
-from limpide.nn.layers import EVALUATION, Activation, MaxPool2d, Mode, Weights
+from limpide.nn.layers import Mode, Weights
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network, Parameters
 from limpide.nn.optimizers import Optimizer
@@ -38,35 +36,20 @@ try:
     import torch
     from torch import Tensor
 
-    from limpide.engines.torch_functions import LOSSES, OPTIMIZERS, check_supported, run_layer
+    from limpide.engines.torch_functions import LOSSES, check_supported
+    from limpide.engines.torch_group import Group, SharedMode
+    from limpide.engines.torch_model import Model, choose_device, to_numpy
+    from limpide.engines.torch_precision import Mixed
+    from limpide.engines.torch_updates import UPDATES, Update
 except ImportError as error:
     raise MissingPackage(
         problem(_("engine {name}").format(name="torch"), "PyTorch", str(error), 'pip install "limpide[torch]"')
     ) from error
 
+__all__ = ["SharedTrainer", "TorchEngine", "TorchTrainer", "choose_device"]
+
 LOOK_EVERY = 100
 """Updates between two looks at the losses: each look waits for the device."""
-
-
-def choose_device(dtype: np.dtype[Any] | None = None) -> torch.device:
-    """The device to compute on: the one named in `LIMPIDE_DEVICE`, else the fastest kind there is.
-
-    Raises  RecipeError for a device that is not there
-    """
-    name = os.environ.get("LIMPIDE_DEVICE", "")
-    if name:
-        try:
-            return torch.empty(0, device=name).device
-        except (RuntimeError, AssertionError) as error:
-            known = ", ".join(kind for kind in ("cpu", "cuda", "mps") if _is_available(kind))
-            raise RecipeError(problem("LIMPIDE_DEVICE", known, repr(name))) from error
-    # Apple's GPU has no float64
-    kinds = [kind for kind in ("cuda", "mps") if _is_available(kind) and not (kind == "mps" and dtype == np.float64)]
-    return torch.device(kinds[0] if kinds else "cpu")
-
-
-def _is_available(kind: str) -> bool:
-    return kind == "cpu" or (torch.cuda if kind == "cuda" else torch.backends.mps).is_available()
 
 
 class TorchEngine:
@@ -78,7 +61,7 @@ class TorchEngine:
         """The outputs in evaluation mode, in blocks of rows."""
         check_supported(network)
         dtype = x.dtype if x.dtype in (np.float32, np.float64) else np.dtype(np.float32)
-        return _Model(network, weights, dtype).evaluate(x)
+        return Model(network, weights, dtype).evaluate(x)
 
     def loss_and_gradients(
         self,
@@ -91,14 +74,15 @@ class TorchEngine:
     ) -> tuple[float, Tree]:
         """The loss of a batch and its gradient for each parameter by full name."""
         check_supported(network, loss)
-        model = _Model(network, weights, x.dtype)
+        model = Model(network, weights, x.dtype)
         with model.exactly():
             everyone = model.order(np.arange(len(x)))
             value = LOSSES[loss.name](
                 model.output(model.rows(x, everyone), model.modes(noise)), model.rows(y, everyone)
             )
             grads = torch.autograd.grad(value, model.leaves) if model.leaves else ()
-        return float(value.detach()), {slot.name: _numpy(grad) for slot, grad in zip(network.slots, grads, strict=True)}
+        named = {slot.name: to_numpy(grad) for slot, grad in zip(network.slots, grads, strict=True)}
+        return float(value.detach()), named
 
     def trainer(
         self,
@@ -111,117 +95,8 @@ class TorchEngine:
     ) -> TorchTrainer:
         """A trainer that starts from these weights."""
         check_supported(network, loss, optimizer)
-        return TorchTrainer(network, loss, optimizer, weights, n_updates, precision)
-
-
-class _Model:
-    """A network on its device: the flat vector, the layers' views on it, and the data that was moved there.
-
-    flat     (n_parameters,), what the optimizer moves
-    leaves   each slot's view on it, with a gradient of its own
-    buffers  running statistics by full name
-    """
-
-    def __init__(self, network: Network, weights: Mapping[str, np.ndarray], dtype: np.dtype[Any]) -> None:
-        self.network, self.dtype = network, np.dtype(dtype)
-        self.device = choose_device(self.dtype)
-        self.keeps_data = self.device.type != "cpu"
-        given = Parameters.of(network, weights, self.dtype)
-        self.flat = torch.from_numpy(given.flat).to(self.device)
-        self.buffers = {name: torch.from_numpy(array).to(self.device) for name, array in given.buffers.items()}
-        views = Parameters(network, self.flat, self.buffers)
-        self.leaves = [views.views[slot.name].detach().requires_grad_() for slot in network.slots]
-        self.layers = views.layers
-        for slot, leaf in zip(network.slots, self.leaves, strict=True):
-            self.layers[slot.layer].params[slot.key] = leaf
-        # PyTorch's convolutions and pooling on the CPU are up to twice as fast with the channels last; not in float64
-        is_image = len(network.input_shape) == 3 and self.dtype == np.float32 and self.device.type == "cpu"
-        self.channels_last = is_image and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        self.course = _course(network)
-        self._moved: dict[int, tuple[weakref.ref[np.ndarray], Tensor]] = {}
-
-    def modes(self, noise: Noise | None) -> list[Mode]:
-        """How each layer runs: in training with its stream of noise, or in evaluation when there is none."""
-        if noise is None:
-            return [EVALUATION] * len(self.network.layers)
-        pairs = zip(self.network.paths, self.network.layers, strict=True)
-        return [Mode(True, noise(path) if layer.random else None) for path, layer in pairs]
-
-    def output(self, x: Tensor, modes: list[Mode]) -> Tensor:
-        """The output for a batch."""
-        layers = self.network.layers
-        for i in self.course:
-            x = run_layer(layers[i], self.layers[i], x, modes[i])
-        return x
-
-    def outputs(self, x: Tensor, modes: list[Mode], layers: list[Weights]) -> list[Tensor]:
-        """The output of each layer for a batch, one after the other."""
-        outputs = []
-        for layer, w, mode in zip(self.network.layers, layers, modes, strict=True):
-            x = run_layer(layer, w, x, mode)
-            outputs.append(x)
-        return outputs
-
-    def order(self, rows: np.ndarray) -> Array:
-        """Row numbers where the data is: on a GPU they are moved there, and `rows` with them."""
-        return torch.from_numpy(np.array(rows)).to(self.device) if self.keeps_data else rows
-
-    def rows(self, array: np.ndarray, rows: Array) -> Tensor:
-        """Some rows on the device, in the float type of the weights (class numbers as they are)."""
-        if self.keeps_data:
-            chosen = self._resident(array).index_select(0, rows)
-        else:
-            chosen = torch.from_numpy(self._in_precision(array[rows]))
-        if self.channels_last and chosen.ndim == 4:
-            # written anew: of one channel PyTorch would call any layout "channels last" and go on with channels first
-            return torch.empty_like(chosen, memory_format=torch.channels_last).copy_(chosen)
-        return chosen
-
-    def _in_precision(self, array: np.ndarray) -> np.ndarray:
-        is_class = array.dtype.kind in "iu" and array.ndim == 1
-        return array.astype(np.int64 if is_class else self.dtype, copy=False)
-
-    def _resident(self, array: np.ndarray) -> Tensor:
-        """The whole array on the device: moved when first seen, given up when the array itself is."""
-        key = id(array)
-        if key not in self._moved:
-            tensor = torch.from_numpy(np.array(self._in_precision(array))).to(self.device)
-            self._moved[key] = (weakref.ref(array, lambda _gone: self._moved.pop(key)), tensor)
-        return self._moved[key][1]
-
-    def evaluate(self, x: np.ndarray) -> np.ndarray:
-        """The outputs in evaluation mode, in blocks of rows that keep every layer's output bounded."""
-        widest = max(prod(shape) for shape in self.network.shapes)
-        block = max(1, BLOCK_NUMBERS // widest)
-        modes, numbers = self.modes(None), self.order(np.arange(len(x)))
-        with torch.inference_mode(), self.exactly():
-            outputs = [
-                self.output(self.rows(x, numbers[start : start + block]), modes)
-                for start in range(0, max(len(x), 1), block)
-            ]
-        return _numpy(torch.cat(outputs))
-
-    def exactly(self) -> AbstractContextManager[Any]:
-        """On CUDA: float32 as float32, and convolutions that give the same bits again."""
-        if self.device.type != "cuda":
-            return nullcontext()
-        flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
-        return flags
-
-
-def _course(network: Network) -> list[int]:
-    """The layers in the order they are run: a relu right before a max pooling changes places with it.
-
-    The largest number of a block, cut at zero, is the largest of the numbers cut at zero, and passes the same gradient;
-    but behind the pooling there are fewer numbers to cut.
-    """
-    course, layers = list(range(len(network.layers))), network.layers
-    for i, (layer, behind) in enumerate(pairwise(layers)):
-        if isinstance(layer, Activation) and layer.function == "relu" and isinstance(behind, MaxPool2d):
-            course[i : i + 2] = i + 1, i
-    return course
+        kind = SharedTrainer if place().is_shared else TorchTrainer
+        return kind(network, loss, optimizer, weights, n_updates, precision)
 
 
 class TorchTrainer:
@@ -242,17 +117,12 @@ class TorchTrainer:
     ) -> None:
         self.network, self.optimizer, self.n_updates = network, optimizer, n_updates
         self.loss = LOSSES[loss.name]
-        self.model = _Model(network, weights, np.dtype(precision))
+        self.model = Model(network, weights, float_type(precision))
         self.step = 0
-        flat, native = self.model.flat, OPTIMIZERS[type(optimizer)]
-        flat.grad = torch.zeros_like(flat)
-        self.slots: dict[str, Tensor] = optimizer.init(flat)
-        self.native = native.cls(
-            [flat], lr=optimizer.rate, weight_decay=optimizer.weight_decay, **native.options(optimizer)
-        )
-        self.counter = torch.zeros((), device=flat.device)
-        self.native.state[flat] = {theirs: self.slots[ours] for ours, theirs in native.slots.items()}
-        self.native.state[flat]["step"] = self.counter
+        self.slots: dict[str, Tensor] = optimizer.init(self.model.flat)
+        self.mixed = Mixed(precision, self.model.device)
+        self.grad = torch.zeros_like(self.model.flat)
+        self.made = torch.zeros((), device=self.model.device)
 
     def run(self, x: Array, y: Array, order: Array, batch_size: int, noise: Noise) -> np.ndarray:
         """One epoch: an update for each batch of `order`; the loss of each batch before its update."""
@@ -263,9 +133,9 @@ class TorchTrainer:
         with self.model.exactly():
             for start in range(0, len(batches), LOOK_EVERY):
                 walk = batches[start : start + LOOK_EVERY]
-                before, noises = self._tensors(copied=True), [stream.state for stream in streams]
+                before, noises = self._kept(), [stream.state for stream in streams]
                 seen = torch.stack([self._update(x, y, rows, modes) for rows in walk])
-                losses[start : start + len(walk)] = _numpy(seen)
+                losses[start : start + len(walk)] = to_numpy(seen)
                 bad = np.flatnonzero(~np.isfinite(losses[start : start + len(walk)]))
                 if len(bad):
                     self._put_back(before, self.step - len(walk))
@@ -278,32 +148,52 @@ class TorchTrainer:
 
     def _update(self, x: np.ndarray, y: np.ndarray, rows: Array, modes: list[Mode]) -> Tensor:
         """The loss of a batch before its update, still on the device."""
-        model = self.model
-        value = self.loss(model.output(model.rows(x, rows), modes), model.rows(y, rows))
+        model, optimizer = self.model, self.optimizer
+        value = self._loss(x, y, rows, modes)
         if model.leaves:
-            grads = torch.autograd.grad(value, model.leaves)
-            torch.cat([grad.reshape(-1) for grad in grads], out=model.flat.grad)
-            if self.optimizer.clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(model.flat, self.optimizer.clip_norm)
-            self.native.param_groups[0]["lr"] = self.optimizer.rate_at(self.step, self.n_updates)
-            self.native.step()
+            grads = torch.autograd.grad(self.mixed.scaled(value), model.leaves)
+            torch.cat([grad.reshape(-1) for grad in grads], out=self.grad)
+        value = self._gathered(value.detach())
+        if model.leaves:
+            overflowed = self.mixed.unscale(self.grad)
+            if optimizer.clip_norm is not None:
+                self.grad.mul_((optimizer.clip_norm / (self.grad.norm() + 1e-6)).clamp_max(1))
+            rate = optimizer.rate_at(self.step, self.n_updates)
+            change = Update(model.flat, self.grad, self.slots, self.made, rate, overflowed)
+            UPDATES[type(optimizer)](optimizer, change)
         self.step += 1
-        return value.detach()
+        return value
 
-    def _tensors(self, copied: bool = False) -> dict[str, Tensor]:
-        """All that the next update depends on but the number of updates, by the names of `state`."""
-        tensors = {
+    def _loss(self, x: np.ndarray, y: np.ndarray, rows: Array, modes: list[Mode]) -> Tensor:
+        """The loss of a batch, or this process's part of it."""
+        with self.mixed.products():
+            return self.loss(self.model.output(self.model.rows(x, rows), modes), self.model.rows(y, rows))
+
+    def _gathered(self, loss: Tensor) -> Tensor:
+        """The loss of the whole batch; the gradient becomes that of the whole batch too."""
+        return loss
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The tensors that the next update depends on, by the names of `state`."""
+        return {
             "params": self.model.flat,
             **{f"optimizer/{name}": slot for name, slot in self.slots.items()},
             **{f"buffer/{name}": buffer for name, buffer in self.model.buffers.items()},
+            # where updates may be left out, the number of those made says more than the number of steps
+            **({"mixed/made": self.made, **self.mixed.tensors()} if self.mixed.scale is not None else {}),
         }
-        return {name: tensor.detach().clone() for name, tensor in tensors.items()} if copied else tensors
+
+    def _kept(self) -> dict[str, Tensor]:
+        """Copies, on the device."""
+        return {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
 
     def _put_back(self, tensors: Mapping[str, Tensor], step: int) -> None:
-        for name, tensor in self._tensors().items():
-            tensor.copy_(tensors[name])
         self.step = step
-        self.counter.fill_(step)
+        self.made.fill_(step)
+        for name, tensor in self._tensors().items():
+            # a state of another device may lack the scale: it starts anew
+            if name in tensors or not name.startswith("mixed/"):
+                tensor.copy_(tensors[name])
 
     def evaluate(self, x: Array) -> np.ndarray:
         """The outputs in evaluation mode with the weights of the moment."""
@@ -312,11 +202,11 @@ class TorchTrainer:
     def weights(self) -> Tree:
         """A copy of the weights and buffers by full name."""
         named = {slot.name: leaf for slot, leaf in zip(self.network.slots, self.model.leaves, strict=True)}
-        return {name: _numpy(tensor) for name, tensor in (*named.items(), *self.model.buffers.items())}
+        return {name: to_numpy(tensor) for name, tensor in (*named.items(), *self.model.buffers.items())}
 
     def state(self) -> Tree:
         """A copy of all that the next update depends on."""
-        return {"step": np.array(self.step), **{name: _numpy(tensor) for name, tensor in self._tensors().items()}}
+        return {"step": np.array(self.step), **{name: to_numpy(tensor) for name, tensor in self._tensors().items()}}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on exactly from a `state()`."""
@@ -327,29 +217,74 @@ class TorchTrainer:
         model, network, everyone = self.model, self.network, self.model.order(np.arange(len(x)))
         layers = [Weights(w.params, {name: buffer.clone() for name, buffer in w.buffers.items()}) for w in model.layers]
         with model.exactly():
-            entered = model.rows(x, everyone).requires_grad_()
-            outputs = model.outputs(entered, model.modes(noise), layers)
-            value = self.loss(outputs[-1], model.rows(y, everyone))
+            with self.mixed.products():
+                entered = model.rows(x, everyone).requires_grad_()
+                outputs = model.outputs(entered, model.modes(noise), layers)
+                value = self.loss(outputs[-1], model.rows(y, everyone))
             found = torch.autograd.grad(value, [*model.leaves, *outputs, entered])
         grads, dys, dx = found[: len(model.leaves)], found[len(model.leaves) : -1], found[-1]
         own: list[Tree] = [{} for _layer in network.layers]
         for slot, grad in zip(network.slots, grads, strict=True):
-            own[slot.layer][slot.key] = _numpy(grad)
-        inputs = [_numpy(entered), *(_numpy(output) for output in outputs)]
+            own[slot.layer][slot.key] = to_numpy(grad)
+        inputs = [to_numpy(entered), *(to_numpy(output) for output in outputs)]
         traces = [
-            LayerTrace(path, inputs[i], inputs[i + 1], _numpy(dys[i]), own[i]) for i, path in enumerate(network.paths)
+            LayerTrace(path, inputs[i], inputs[i + 1], to_numpy(dys[i]), own[i]) for i, path in enumerate(network.paths)
         ]
         flat = torch.cat([grad.reshape(-1) for grad in grads]) if grads else torch.zeros_like(model.flat)
         change, slots = self.optimizer.update(model.flat, flat, self.slots, self.step, self.n_updates)
-        updates = Parameters(network, _numpy(change), {}).named()
+        updates = Parameters(network, to_numpy(change), {}).named()
         state = {
             f"{slot}/{name}": array
             for slot, vector in slots.items()
-            for name, array in Parameters(network, _numpy(vector), {}).named().items()
+            for name, array in Parameters(network, to_numpy(vector), {}).named().items()
         }
-        return Trace(float(value.detach()), inputs[-1], traces, _numpy(dx), updates, state)
+        return Trace(float(value.detach()), inputs[-1], traces, to_numpy(dx), updates, state)
 
 
-def _numpy(tensor: Tensor) -> np.ndarray:
-    """A copy in NumPy, laid out row by row."""
-    return np.array(tensor.numpy(force=True), order="C")
+class SharedTrainer(TorchTrainer):
+    """One of several processes that train a network together, each with a share of every batch."""
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        weights: Mapping[str, np.ndarray],
+        n_updates: int,
+        precision: Precision,
+    ) -> None:
+        super().__init__(network, loss, optimizer, weights, n_updates, precision)
+        flat = self.model.flat
+        self.group = Group(flat.device)
+        # the loss lies behind the gradient: both go in one message
+        self.message = flat.new_zeros(len(flat) + 1)
+        self.grad = self.message[:-1]
+
+    def run(self, x: Array, y: Array, order: Array, batch_size: int, noise: Noise) -> np.ndarray:
+        """One epoch, from the first process's weights; the losses of the whole batches."""
+        rows = crc32(np.asarray(order).tobytes(), crc32(np.asarray(y).tobytes()))
+        self.group.check_same(rows, self.message.device)
+        self.group.make_equal(self._tensors().values())
+        return super().run(x, y, order, batch_size, noise)
+
+    def _loss(self, x: np.ndarray, y: np.ndarray, rows: Array, modes: list[Mode]) -> Tensor:
+        share = self.group.share(len(rows))
+        shared = [SharedMode(mode.training, mode.rng, share, self.group) for mode in modes]
+        with self.mixed.products():
+            rows = rows[share.rows]
+            value = self.loss(self.model.output(self.model.rows(x, rows), shared), self.model.rows(y, rows))
+        return value * share.weight
+
+    def _gathered(self, loss: Tensor) -> Tensor:
+        self.message[-1] = loss
+        self.group.add(self.message)
+        return self.message[-1].clone()
+
+    def evaluate(self, x: Array) -> np.ndarray:
+        """The outputs, each process having computed its part of the rows."""
+        mine = self.group.share(len(x)).rows
+        outputs = self.model.flat.new_zeros((len(x), *self.network.output_shape))
+        if len(x) >= self.group.size or self.group.rank == 0:
+            outputs[mine] = torch.from_numpy(self.model.evaluate(x[mine])).to(outputs.device)
+        self.group.add(outputs)
+        return to_numpy(outputs)

@@ -6,15 +6,16 @@ row) are they put together differently. A name that has no row here is refused a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812, the name it has everywhere
 
 from limpide.arrays import Array
+from limpide.engines.torch_group import SharedMode, shared_batch_norm, uniform
+from limpide.engines.torch_updates import UPDATES
 from limpide.errors import Unsupported, problem
 from limpide.i18n import _
 from limpide.nn.layers import (
@@ -34,7 +35,9 @@ from limpide.nn.layers import (
 )
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network
-from limpide.nn.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
+from limpide.nn.optimizers import Optimizer
+
+Pass = Mode | SharedMode
 
 ACTIVATIONS: dict[str, Callable[[Tensor, Array], Tensor]] = {
     "identity": lambda z, slope: z,
@@ -55,23 +58,24 @@ ACTIVATIONS: dict[str, Callable[[Tensor, Array], Tensor]] = {
 """(z, slope) -> y."""
 
 
-def _activation(layer: Activation, w: Weights, x: Tensor, mode: Mode) -> Tensor:
+def _activation(layer: Activation, w: Weights, x: Tensor, mode: Pass) -> Tensor:
     return ACTIVATIONS[layer.function](x, w.params.get("a", layer.start_slope))
 
 
-def _dense(layer: Dense, w: Weights, x: Tensor, mode: Mode) -> Tensor:
+def _dense(layer: Dense, w: Weights, x: Tensor, mode: Pass) -> Tensor:
     return torch.addmm(w.params["b"], x, w.params["W"]) if layer.bias else x @ w.params["W"]
 
 
-def _dropout(layer: Dropout, w: Weights, x: Tensor, mode: Mode) -> Tensor:
+def _dropout(layer: Dropout, w: Weights, x: Tensor, mode: Pass) -> Tensor:
     if not mode.training or layer.rate == 0:
         return x
-    assert mode.rng is not None, "a training pass through dropout needs its stream"
-    kept = torch.from_numpy(mode.rng.random(x.shape, dtype=np.float32) >= layer.rate)
+    kept = torch.from_numpy(uniform(mode, x.shape) >= layer.rate)
     return x * (kept.to(x.device, x.dtype) * (1 / (1 - layer.rate)))
 
 
-def _batch_norm(layer: BatchNorm, w: Weights, x: Tensor, mode: Mode) -> Tensor:
+def _batch_norm(layer: BatchNorm, w: Weights, x: Tensor, mode: Pass) -> Tensor:
+    if isinstance(mode, SharedMode):
+        return shared_batch_norm(layer, w, x, mode)
     gamma, beta, mean, variance = w.params["gamma"], w.params["beta"], w.buffers["mean"], w.buffers["variance"]
     if mode.training and x.numel() == x.shape[1]:
         # one number for each feature: PyTorch would divide its variance, 0, by n - 1, also 0
@@ -82,18 +86,18 @@ def _batch_norm(layer: BatchNorm, w: Weights, x: Tensor, mode: Mode) -> Tensor:
     return torch.batch_norm(x, gamma, beta, mean, variance, mode.training, layer.momentum, layer.epsilon, True)
 
 
-def _conv(layer: Conv2d, w: Weights, x: Tensor, mode: Mode) -> Tensor:
+def _conv(layer: Conv2d, w: Weights, x: Tensor, mode: Pass) -> Tensor:
     return F.conv2d(x, w.params["K"], w.params.get("b"), layer.stride, layer.padding, groups=layer.groups)
 
 
-def _residual(layer: Residual, w: Weights, x: Tensor, mode: Mode) -> Tensor:
+def _residual(layer: Residual, w: Weights, x: Tensor, mode: Pass) -> Tensor:
     y = x
     for path, inside in zip(layer.paths, layer.layers, strict=True):
         y = run_layer(inside, layer.weights_of(path, w), y, mode)
     return x + y
 
 
-LAYERS: dict[type[Layer], Callable[[Any, Weights, Tensor, Mode], Tensor]] = {
+LAYERS: dict[type[Layer], Callable[[Any, Weights, Tensor, Pass], Tensor]] = {
     Dense: _dense,
     Activation: _activation,
     Dropout: _dropout,
@@ -108,7 +112,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Weights, Tensor, Mode], Tensor]] = {
 """(layer, weights, x, mode) -> y; running statistics are moved in place."""
 
 
-def run_layer(layer: Layer, w: Weights, x: Tensor, mode: Mode) -> Tensor:
+def run_layer(layer: Layer, w: Weights, x: Tensor, mode: Pass) -> Tensor:
     """The output of one layer for a batch; in training its running statistics are moved in place."""
     return LAYERS[type(layer)](layer, w, x, mode)
 
@@ -146,48 +150,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 """(output, target) -> the loss of the batch."""
 
 
-class NativeOptimizer(NamedTuple):
-    """PyTorch's optimizer for one of ours.
-
-    options  ours -> the arguments of its class, besides the rate and the weight decay
-    slots    our name of a slot -> PyTorch's
-    """
-
-    cls: Callable[..., torch.optim.Optimizer]
-    options: Callable[[Any], dict[str, Any]]
-    slots: Mapping[str, str]
-
-
-# fused: one pass over the vector where the formula's text makes ten, 2 to 20 times faster (benchmarks/LOG.md)
-_MOMENTS = {"mean": "exp_avg", "square": "exp_avg_sq"}
-
-
-def _adam_options(o: Adam | AdamW) -> dict[str, Any]:
-    return {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "fused": True}
-
-
-def _momentum_options(o: Momentum) -> dict[str, Any]:
-    # without momentum there is nothing to look ahead along, and PyTorch refuses to
-    return {"momentum": o.momentum, "nesterov": o.nesterov and o.momentum > 0, "fused": True}
-
-
-OPTIMIZERS: dict[type[Optimizer], NativeOptimizer] = {
-    SGD: NativeOptimizer(torch.optim.SGD, lambda o: {"fused": True}, {}),
-    Momentum: NativeOptimizer(torch.optim.SGD, _momentum_options, {"velocity": "momentum_buffer"}),
-    RMSProp: NativeOptimizer(
-        torch.optim.RMSprop, lambda o: {"alpha": o.decay, "eps": o.epsilon}, {"square": "square_avg"}
-    ),
-    Adam: NativeOptimizer(torch.optim.Adam, _adam_options, _MOMENTS),
-    AdamW: NativeOptimizer(torch.optim.AdamW, _adam_options, _MOMENTS),
-}
-
-
 def check_supported(network: Network, loss: Loss | None = None, optimizer: Optimizer | None = None) -> None:
     """Unsupported, with every layer, loss and optimizer that has no row here."""
     lacking = [_("layer {path}").format(path=path) for path in _unknown(network.layers)]
     if loss is not None and loss.name not in LOSSES:
         lacking.append(_("loss {name}").format(name=loss.name))
-    if optimizer is not None and type(optimizer) not in OPTIMIZERS:
+    if optimizer is not None and type(optimizer) not in UPDATES:
         lacking.append(_("optimizer {name}").format(name=optimizer.name))
     if lacking:
         expected = _("one that the engine {name} has").format(name="torch")

@@ -141,9 +141,6 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     def _strata(self, y: np.ndarray) -> np.ndarray:
         """The group of each row whose share is held out by itself."""
 
-    def _propose(self, choices: Choices) -> None:
-        """Settle what this estimator chooses otherwise than `limpide.defaults`."""
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn these rows; what was learned before is forgotten unless `warm_start` is set.
 
@@ -231,7 +228,6 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """A trainer that starts from fresh weights or from those at hand; what was left open is settled."""
         task, n_outputs = self._task()
         choices = Choices(recipe, {}, "arrays")
-        self._propose(choices)
         network = settle_network(choices, (self.n_features_in_,), n_outputs, n_visits, task)
         settle_training(choices, network, task, n_visits)
         recipe = choices.recipe

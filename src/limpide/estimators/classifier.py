@@ -9,7 +9,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from limpide.defaults import Choices
 from limpide.errors import DataError, problem
 from limpide.estimators.base import NetworkEstimator
 from limpide.estimators.rows import Rows
@@ -24,9 +23,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     Two classes are learned with one output, more with one each. Columns are brought to mean 0 and standard deviation 1
     inside, by the rows trained on, and so again whenever it predicts: no StandardScaler is needed in front. Numbers
     alone are taken, without gaps: categories and missing values are for a ColumnTransformer or a SimpleImputer. What
-    is left None is chosen, most of it as `limpide.train` chooses it; `inferences_` says what and why.
+    is left None is chosen as `limpide.train` chooses it; `inferences_` says what and why.
 
-    network            hidden layers, such as "128 relu, dropout 0.1", or the whole network
+    network            hidden layers, such as "64 silu, dropout 0.2", or the whole network
     initializer        how weights are born, such as "he" or "normal 0.1"
     loss               what training lowers: "cross_entropy" ("binary_cross_entropy_with_logits" for two classes)
     optimizer          "sgd", "momentum", "nesterov", "rmsprop", "adam" or "adamw"
@@ -130,10 +129,6 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     def _task(self) -> tuple[str, int]:
         n_classes = len(self.classes_)
         return ("multiclass", n_classes) if n_classes > 2 else ("binary", 1)
-
-    def _propose(self, choices: Choices) -> None:
-        why = _("one wide layer does as well as two narrow ones on most tables, and better with many columns")
-        choices.settle("network.layers", "128 relu, dropout 0.1", why)
 
     def _fit_target(self, train: Rows) -> None:
         pass

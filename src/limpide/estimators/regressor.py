@@ -22,7 +22,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
     are taken, without gaps: categories and missing values are for a ColumnTransformer or a SimpleImputer. What is left
     None is chosen as `limpide.train` chooses it; `inferences_` says what and why.
 
-    network            hidden layers, such as "64 relu, 32 relu", or the whole network
+    network            hidden layers, such as "64 silu, 32 silu", or the whole network
     initializer        how weights are born, such as "he" or "normal 0.1"
     loss               what training lowers: "mse", "half_mse", "mae" or "huber", on scaled targets
     optimizer          "sgd", "momentum", "nesterov", "rmsprop", "adam" or "adamw"

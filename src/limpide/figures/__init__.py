@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from limpide.data.images import from_png_base64
 from limpide.errors import RunError, problem
 from limpide.evaluation import MAIN_METRIC, Evaluation
 from limpide.figures import classification, comparison, data, learning, regression
@@ -85,6 +86,18 @@ class Figures:
         self._needs(bool(self.run.columns), "columns", _("a run on a table"), _("use examples()"))
         return data.columns(self.run.columns)
 
+    def samples(self) -> Picture:
+        """A training image of each class."""
+        self._needs(bool(self.run.image_samples), "samples", _("a run on images"), _("use columns()"))
+        labels, pictures = zip(*self.run.image_samples)
+        return data.samples([from_png_base64(png) for png in pictures], labels)
+
+    def means(self) -> Picture:
+        """The mean training image of each class."""
+        self._needs(bool(self.run.image_means), "means", _("a run on images"), _("use columns()"))
+        labels, pictures = zip(*self.run.image_means)
+        return data.means([from_png_base64(png) for png in pictures], labels)
+
     def examples(self) -> Picture:
         """The pictures the network was most wrong about."""
         pictures = [example for example in self.run.examples if example.png]
@@ -97,6 +110,8 @@ class Figures:
         have: dict[str, bool] = {
             "class_balance": classes and bool(self.run.class_counts),
             "columns": bool(self.run.columns),
+            "samples": bool(self.run.image_samples),
+            "means": bool(self.run.image_means),
             "loss": bool(self.run.history),
             "metrics": bool(self.run.history),
             "baselines": bool(self.run.baselines),

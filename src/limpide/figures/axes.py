@@ -129,7 +129,8 @@ def name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None
     wanted = [place * height for place in places]
     order = sorted(range(len(ends)), key=lambda i: wanted[i])
     moved = list(wanted)
-    for below, above in pairwise(order):
+    # a name pushed away from one neighbour may meet the next: as many rounds as there are names settle it
+    for below, above in [*pairwise(order)] * len(ends):
         gap = TEXT_SIZE * 1.25 - (moved[above] - moved[below])
         if gap > 0:
             moved[below] -= gap / 2

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from limpide import seeds
+from limpide.data import values
+from limpide.data.images import from_png_base64
 from limpide.figures.axes import grid, percent, short, show_whole_numbers, text_width, tick_text
 from limpide.figures.picture import BLUE, MUTED, Picture, Sheet, Table
-from limpide.i18n import _, format_count
+from limpide.i18n import _, format_count, format_number
 
 if TYPE_CHECKING:
     from limpide.data.columns import ColumnSummary
+    from limpide.data.dataset import Dataset
     from limpide.history import Example
 
 _MOST_CLASSES = 30
 _PANELS_ACROSS = 4
+_SAMPLES = 10
 
 
 def class_balance(counts: Mapping[str, int]) -> Picture:
@@ -87,36 +93,85 @@ def _ends(summary: ColumnSummary) -> tuple[str, str]:
     return tick_text(float(f"{summary.min:.3g}")), tick_text(float(f"{summary.max:.3g}"))
 
 
+def explore(dataset: Dataset, counts: Mapping[str, int], summaries: Sequence[ColumnSummary]) -> list[Picture]:
+    """What data look like before anything is learned: some images and the mean one of each class, or the columns.
+
+    counts     the examples of each class; empty where a number is to be predicted
+    summaries  of the columns of a table
+    """
+    pictures = [columns(summaries)] if any(summary.histogram for summary in summaries) else []
+    if isinstance(dataset.inputs, np.ndarray) and dataset.target is not None:
+        labels = values.words(dataset.target).fill_null("").to_list()
+        rows = seeds.stream(0, "samples").choice(len(dataset), min(_SAMPLES, len(dataset)), replace=False)
+        pictures.append(samples([dataset.inputs[row] for row in rows], [labels[row] for row in rows]))
+        if counts:
+            shown = list(counts)[:_MOST_CLASSES]
+            pictures.append(means([dataset.inputs[np.equal(labels, label)].mean(axis=0) for label in shown], shown))
+    return [*pictures, class_balance(counts)] if counts else pictures
+
+
+def samples(images: Sequence[np.ndarray], labels: Sequence[str]) -> Picture:
+    """Some images (channels, rows, cols) in [0, 255] with their classes."""
+    table = Table((_("class"), _("mean light")), tuple((s, percent(i.mean() / 255, 1)) for i, s in zip(images, labels)))
+    caption = _("Images drawn by chance, with the class that each was given: are the classes right, can you tell them?")
+    draw, size = _gallery(images, [short(label, 16) for label in labels])
+    return Picture("samples", _("Some of the images"), caption, table, draw, size)
+
+
+def means(images: Sequence[np.ndarray], labels: Sequence[str]) -> Picture:
+    """The mean image of each class: (channels, rows, cols) in [0, 255]."""
+    pairs = sorted(
+        (float(np.linalg.norm(np.subtract(images[i], images[j], dtype=float)) / 255), labels[i], labels[j])
+        for i, j in combinations(range(len(images)), 2)
+    )
+    table = Table(
+        (_("class"), _("another"), _("distance")), tuple((one, other, distance) for distance, one, other in pairs)
+    )
+    caption = _("Sharp where the images of a class agree, blurred where they differ.")
+    if pairs:
+        distance, one, other = pairs[0]
+        text = _("The two most alike are {one} and {other}: {distance} apart, with pixels from 0 to 1.")
+        caption += " " + text.format(one=one, other=other, distance=format_number(distance, 4))
+    draw, size = _gallery(images, [short(label, 16) for label in labels])
+    return Picture("means", _("The mean image of each class"), caption, table, draw, size)
+
+
 def examples(worst: Sequence[Example]) -> Picture:
     """The pictures the network was most wrong about, with the truth and its answer."""
     table = Table(
         (_("row"), _("truth"), _("answer"), _("confidence")),
         tuple((e.row, e.truth, e.prediction, "" if e.confidence is None else percent(e.confidence)) for e in worst),
     )
-    across = 6
-    down = -(-len(worst) // across)
-    width, height = 1.0, 1.42
+    words = [
+        short(_("truth: {label}").format(label=example.truth), 16)
+        + "\n"
+        + short(_("answer: {label}").format(label=example.prediction), 16)
+        for example in worst
+    ]
+    draw, size = _gallery([from_png_base64(example.png) for example in worst], words, across=6)
+    caption = _("The worst first: those whose truth was given the least chance.")
+    return Picture("examples", _("The worst answers"), caption, table, draw, size)
+
+
+def _gallery(
+    images: Sequence[np.ndarray], words: Sequence[str], across: int = 5
+) -> tuple[Callable[[Sheet], None], tuple[float, float]]:
+    """Images side by side with words below each: how they are drawn, and the size that takes."""
+    down = max(-(-len(images) // across), 1)
+    width = 6.0 / across
+    height = width + 0.25 + 0.17 * max((text.count("\n") for text in words), default=0)
 
     def draw(sheet: Sheet) -> None:
-        from PIL import Image
-
-        for place, example in enumerate(worst):
+        for place, (image, text) in enumerate(zip(images, words)):
             row, column = divmod(place, across)
-            panel = sheet.panel(column * width + 0.06, (down - 1 - row) * height + 0.5, width - 0.12, width - 0.12)
-            panel.imshow(
-                Image.open(BytesIO(base64.b64decode(example.png))).convert("RGB"),
-                interpolation="nearest",
-                aspect="equal",
-            )
+            left, bottom = column * width + 0.06, (down - 1 - row) * height + height - width + 0.08
+            panel = sheet.panel(left, bottom, width - 0.12, width - 0.12)
+            pixels = np.broadcast_to(np.clip(image, 0, 255), (3, *image.shape[1:])).transpose(1, 2, 0)
+            panel.imshow(np.rint(pixels).astype(np.uint8), interpolation="nearest", aspect="equal")
             panel.set_axis_off()
-            words = (
-                short(_("truth: {label}").format(label=example.truth), 16),
-                short(_("answer: {label}").format(label=example.prediction), 16),
-            )
             panel.annotate(
-                "\n".join(words), (0.5, 0), (0, -4), xycoords="axes fraction", textcoords="offset points",
+                text, (0.5, 0), (0, -4), xycoords="axes fraction", textcoords="offset points",
                 ha="center", va="top", size=8.5,
             )  # fmt: skip
 
-    caption = _("The worst first: those whose truth was given the least chance.")
-    return Picture("examples", _("The worst answers"), caption, table, draw, (across * width, max(down, 1) * height))
+    return draw, (across * width, down * height)

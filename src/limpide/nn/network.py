@@ -12,6 +12,7 @@ import numpy as np
 from limpide.arrays import Array, Shape, Tree, first_bad, show_shape
 from limpide.errors import RecipeError, ShapeError, UnknownName, problem
 from limpide.i18n import _, format_count
+from limpide.markup import table
 from limpide.nn.layers import LAYERS, Flatten, Layer, Mode, Out, Weights, items_of
 from limpide.nn.losses import Loss
 
@@ -206,8 +207,7 @@ class Network:
             for r in self.table()
         ]
         cells.append((_("total"), "", show_shape(self.output_shape), format_count(self.n_parameters), ""))
-        body = "".join("<tr>" + "".join(f"<td>{_escape(c)}</td>" for c in line) + "</tr>" for line in cells)
-        return "<table><tr>" + "".join(f"<th>{h}</th>" for h in head) + f"</tr>{body}</table>"
+        return table(head, cells, right=(2, 3))
 
 
 def _layers_of(descriptions: Sequence[Mapping[str, Any]], above: str = "") -> tuple[Layer, ...]:
@@ -233,10 +233,6 @@ def _layers_of(descriptions: Sequence[Mapping[str, Any]], above: str = "") -> tu
             given["layers"] = _layers_of(given["layers"], f"{above}{i}.")
         layers.append(LAYERS[keyword](**given))
     return tuple(layers)
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 class Parameters:

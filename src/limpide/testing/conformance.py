@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, ClassVar
 from unittest import SkipTest
 
@@ -13,6 +12,7 @@ from limpide.engines.base import ENGINES, Engine, Precision, Trainer, get_engine
 from limpide.errors import LimpideError, MissingPackage, Unsupported
 from limpide.nn.network import Parameters
 from limpide.nn.optimizers import make_optimizer
+from limpide.settings import setting
 from limpide.testing.cases import (
     FOREIGN,
     LAYER_CASES,
@@ -83,7 +83,7 @@ class EngineConformance:
         try:
             return get_engine(self.engine)
         except (MissingPackage, ImportError) as error:
-            if self.engine in os.environ.get("LIMPIDE_REQUIRE_ENGINES", "").replace(" ", "").split(","):
+            if self.engine in setting("LIMPIDE_REQUIRE_ENGINES").replace(" ", "").split(","):
                 raise AssertionError(f"the engine {self.engine} is required here: {error}") from error
             raise SkipTest(f"the engine {self.engine} is not installed: {error}") from error
 

@@ -32,7 +32,7 @@ SAMPLE_ROWS = 5_000
 SAMPLE_CELLS = 2_000_000
 """Rows of a very wide table are sampled more thinly, down to a thousand."""
 
-CHANCE_METHODS = ("random", "stratified")
+CHANCE_METHODS = ("random", "stratified", "hash")
 
 
 def find_leaks(

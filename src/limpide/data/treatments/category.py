@@ -41,10 +41,15 @@ class CategoryTreatment(Treatment):
         for word, n in zip(words, cells["n"]):
             if word is not None:
                 counts[word] += n
+        return cls.of(column.name, counts, bool(words.null_count()), max_categories)
+
+    @classmethod
+    def of(cls, column: str, counts: Mapping[str, int], has_missing: bool, max_categories: int) -> Self:
+        """The treatment of categories that come so often."""
         by_count = sorted(counts, key=lambda word: (-counts[word], values.natural_key(word)))
         kept = tuple(sorted(by_count[:max_categories], key=values.natural_key))
         fill = by_count[0] if by_count else ""
-        return cls(column.name, bool(words.null_count()), kept, fill, len(counts) - len(kept))
+        return cls(column, has_missing, kept, fill, len(counts) - len(kept))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -15,6 +16,10 @@ from limpide.data.treatments.base import Scale, Treatment
 from limpide.i18n import _, format_count, format_number, ngettext
 
 LIMIT = float(np.finfo(np.float32).max)
+MARGIN = 0.5
+"""Share of the training range by which a number may lie outside it and still be told apart from its ends: a slip of
+the pen must not throw a prediction as far."""
+
 FILLS = ("median", "mean", "most_frequent")
 """What may stand in for a missing number; another missing value gives way to the most frequent one."""
 
@@ -54,6 +59,14 @@ class NumberTreatment(Treatment):
         return cls(**{**data, "scale": Scale(**data["scale"]), "words": tuple(data["words"])})
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """What a number is kept between; any number where it is taken as it is."""
+        if self.scale == Scale():
+            return -inf, inf
+        margin = 2 * MARGIN * (self.high / 2 - self.low / 2)  # the difference of halves is a float however far apart
+        return self.low - margin, self.high + margin
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The number itself."""
         return (self.column,)
@@ -76,8 +89,9 @@ class NumberTreatment(Treatment):
     def _write_parts(self, read: pl.Series, out: np.ndarray) -> None:
         filled = read.fill_null(self.fill) if read.null_count() else read
         scaled = self.scale.applied(filled.to_numpy())
-        if len(scaled) and max(-scaled.min(), scaled.max()) > LIMIT:
-            scaled = scaled.clip(-LIMIT, LIMIT)
+        low, high = self.scale.applied(np.array(self.bounds)).clip(-LIMIT, LIMIT)
+        if len(scaled) and (scaled.min() < low or scaled.max() > high):
+            scaled = scaled.clip(low, high)
         out[:, 0] = scaled
 
     def _notes_on(self, read: pl.Series) -> list[Note]:
@@ -98,7 +112,9 @@ class NumberTreatment(Treatment):
     def _sentence(self) -> str:
         if self.scale == Scale():
             return _("taken as it is")
-        return _("standardised: mean 0, standard deviation 1 over the training rows")
+        low, high = (format_number(bound) for bound in self.bounds)
+        text = _("standardised: mean 0, standard deviation 1 over the training rows; kept between {low} and {high}")
+        return text.format(low=low, high=high)
 
     def arithmetic(self) -> str:
         """Such as "(area - 81.3) / 22.9"."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -115,6 +115,10 @@ class Layer(ABC):
     def to_dict(self) -> dict[str, Any]:
         """JSON: the type, then the fields."""
         return {"type": self.keyword, **asdict(self)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what a layer remembers beside its fields may hold functions, which no pickle can
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def items_of(layers: Sequence[Layer]) -> list[str]:

@@ -1,0 +1,161 @@
+"""`limpide labs`: executable lessons, their claims, their quizzes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from limpide.cli.options import as_json, lang
+from limpide.cli.screen import labelled, make_table, open_console, print_json
+from limpide.i18n import _, format_count, format_decimal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from limpide.labs.quiz import Question
+    from limpide.labs.running import LabRun
+
+
+@click.group("labs", invoke_without_command=True, help=_("Executable lessons: list them, run one, take its quiz."))
+@as_json
+@lang
+@click.pass_context
+def labs(context: click.Context, is_json: bool) -> None:
+    """Without a word more: the list."""
+    if context.invoked_subcommand is not None:
+        return
+    from limpide.labs.lab import LABS
+
+    if is_json:
+        print_json({"labs": [{"name": lab.name, "title": lab.title, "systems": lab.systems} for lab in LABS.values()]})
+        return
+    headers = ["", _("lab"), _("what it is about"), _("minutes"), _("claims")]
+    rows = [
+        (lab.number, lab.name, lab.title, format_count(lab.minutes), format_count(len(lab.claims)))
+        for lab in LABS.values()
+    ]
+    console = open_console()
+    console.print(make_table(headers, rows, right=(0, 3, 4), fixed=(1,)))
+    console.print()
+    console.print(_("Begin with: limpide labs run {name}").format(name=next(iter(LABS))))
+
+
+@labs.command("run", help=_("Run a lab, and write its page.\n\nNAME is a lab, its number, or all."))
+@click.argument("name")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), default="labs", help=_("Where pages go."))
+@click.option("--full", is_flag=True, help=_("The long experiments whole, not the part the story states."))
+@as_json
+@lang
+def run(name: str, out: Path, full: bool, is_json: bool) -> int:
+    """Exit code 1 when a claim comes out otherwise than recorded."""
+    from limpide.checkpoint import write_bytes
+    from limpide.labs.lab import LABS, open_lab
+    from limpide.labs.page import render_page
+    from limpide.labs.running import run_lab
+
+    console, runs = open_console(is_json), []
+    for lab in LABS.values() if name == "all" else [open_lab(name)]:
+        with console.status("") as status:
+            told = lambda what, i, n: status.update(f"{lab.title}  {i}/{n}  {what}")  # noqa: B023, E731
+            done = run_lab(lab, full=full, watch=told)
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"{lab.name}.html"
+        write_bytes(path, render_page(done).encode())
+        _tell(console, done, path)
+        runs.append(done)
+    if is_json:
+        print_json({"labs": [_facts(done) for done in runs]})
+    return int(any(done.disagreements() for done in runs))
+
+
+def _tell(console: Console, done: LabRun, path: Path) -> None:
+    """A line on the lab, and one for each claim that came out otherwise than recorded."""
+    text = _("{n} claims recomputed, {wrong} otherwise than recorded; {seconds} s; {path}").format(
+        n=format_count(len(done.findings)),
+        wrong=format_count(len(done.disagreements())),
+        seconds=format_decimal(done.seconds, 1),
+        path=path,
+    )
+    console.print(labelled(done.lab.title, text), soft_wrap=True)
+    for claim, found in done.disagreements():
+        console.print(f"  ✗ {claim.id}: {found.evidence}", soft_wrap=True)
+
+
+def _facts(done: LabRun) -> dict[str, Any]:
+    findings = {name: {"verdict": found.verdict, "evidence": found.evidence} for name, found in done.findings.items()}
+    return {"name": done.lab.name, "seconds": done.seconds, "findings": findings}
+
+
+@labs.command("errata", help=_("The errors found in the source documents, by document."))
+@as_json
+@lang
+def errata(is_json: bool) -> None:
+    """Wrong, with what is right instead."""
+    from itertools import groupby
+
+    from limpide.labs.claims import CLAIMS, in_language
+
+    wrong = [in_language(claim) for claim in CLAIMS.values() if claim.verdict == "wrong"]
+    if is_json:
+        print_json({"errata": [vars(claim) for claim in wrong]})
+        return
+    console = open_console()
+    for document, claims in groupby(wrong, key=lambda claim: claim.document):
+        rows = [(claim.source, claim.statement, claim.reported, claim.verified, claim.note) for claim in claims]
+        headers = [_("place"), _("statement"), _("stated"), _("found"), _("note")]
+        console.print(f"\n{document} ({format_count(len(rows))})", style="bold")
+        console.print(make_table(headers, rows))
+
+
+@labs.command("quiz", help=_("Take the quiz of a lab."))
+@click.argument("name")
+@lang
+def quiz(name: str) -> int:
+    """Exit code 0 when all is right."""
+    from limpide.labs.lab import open_lab
+
+    console, questions = open_console(), open_lab(name).quiz
+    n_right = sum(_ask(console, i, question) for i, question in enumerate(questions, 1))
+    console.print(_("{n} of {total} right").format(n=format_count(n_right), total=format_count(len(questions))))
+    return int(n_right < len(questions))
+
+
+def _ask(console: Console, i: int, question: Question) -> bool:
+    console.print(f"\n{i}. {question.text}", style="bold")
+    for j, answer in enumerate(question.answers, 1):
+        console.print(f"   {j}. {answer.text}")
+    hint = _("Numbers, separated by commas") if question.has_several else _("Number")
+    while True:
+        words = click.prompt(f"   {hint}", default="", show_default=False)
+        try:
+            if question.value is not None:
+                given: Any = float(words.replace(",", "."))
+            else:
+                given = [range(len(question.answers))[int(word) - 1] for word in words.split(",")]
+            break
+        except (ValueError, IndexError):
+            console.print("   " + _("expected one of the numbers above, or a number"))
+    is_right, said = question.grade(given)
+    console.print("   " + (_("Right.") if is_right else _("Not yet.")), style="green" if is_right else "yellow")
+    for text in said:
+        console.print("   " + text)
+    return is_right
+
+
+@labs.command("export", help=_("Write a lab as a script or a notebook to run and change."))
+@click.argument("name")
+@click.option("--to", "form", type=click.Choice(["script", "notebook"]), default="script", help=_("What to write."))
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help=_("The file; else NAME.py or NAME.ipynb."))
+@lang
+def export(name: str, form: str, out: Path | None) -> None:
+    """In the user's language."""
+    from limpide.checkpoint import write_bytes
+    from limpide.labs.lab import open_lab
+    from limpide.labs.scripts import to_notebook, to_script
+
+    lab = open_lab(name)
+    path = out or Path(lab.name + (".py" if form == "script" else ".ipynb"))
+    write_bytes(path, (to_script(lab) if form == "script" else to_notebook(lab)).encode())
+    open_console().print(_("{path} written").format(path=path))

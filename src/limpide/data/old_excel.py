@@ -1,0 +1,81 @@
+"""A table from the workbooks that are not XML: .xls and .xlsb, read by fastexcel."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import polars as pl
+
+from limpide.data import archives, guesses, limits
+from limpide.data.apart import read_apart
+from limpide.data.excel import Sheet, chosen_sheet, sheet_notes
+from limpide.data.guesses import Row
+from limpide.data.reading import Asked, Reading, Table
+from limpide.data.tidying import name_problems, tidied
+from limpide.errors import DataError, problem
+from limpide.i18n import _
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def is_locked(content: bytes) -> bool:
+    """True for a workbook under a password, which is packed in an old container."""
+    return content.startswith(OLE) and _has_stream(content, "EncryptedPackage")
+
+
+def is_old_excel(content: bytes) -> bool:
+    """True for an .xls."""
+    return content.startswith(OLE) and (_has_stream(content, "Workbook") or _has_stream(content, "Book"))
+
+
+def _has_stream(content: bytes, name: str) -> bool:
+    return (name + "\0").encode("utf-16-le") in content
+
+
+def read_old_excel(where: str, content: bytes, asked: Asked) -> Table:
+    """The table of one sheet."""
+    mend = _("save it as .xlsx or .csv")
+    if content.startswith(b"PK"):
+        with archives.open_zip(where, content) as archive:
+            limits.check_size(where, sum(entry.file_size for entry in archives.entries(where, archive)))
+    read = partial(read_apart, where, _("an Excel file"), mend)
+    sheets = [Sheet(name, name, True) for name in read("sheets", content)[0]["name"]]
+    if not sheets:
+        raise DataError(problem(where, _("a sheet of cells"), _("none")))
+    sheet = chosen_sheet(where, sheets, asked)
+    cells = _exact(*read("cells", content, sheet.name))
+    names = [other.name for other in sheets]
+    if not len(cells) or not cells.width:
+        raise DataError(
+            problem(where, _("a table in the sheet {name}").format(name=repr(sheet.name)), _("an empty sheet"))
+        )
+    limits.check_shape(where, len(cells), cells.width)
+    skipped = asked.given.skip or 0
+    head = cells.slice(skipped, guesses.SAMPLE_ROWS).fill_null("")
+    rows = [Row(list(row), skipped + i, skipped + i + 1) for i, row in enumerate(head.iter_rows()) if any(row)]
+    form = guesses.guess_rows(rows, "", asked)
+    if form is None:
+        raise DataError(problem(where, _("rows under the lines passed over"), _("none")))
+    problems = name_problems(where, form.names)
+    if problems:
+        raise DataError(*problems)
+    frame = cells.slice(form.skip_lines).rename(dict(zip(cells.columns, form.names)))
+    frame = frame.head(max(0, len(frame) - (asked.given.footer or 0)))
+    table = tidied(where, frame, form, asked, Reading(sheet=sheet.name, skip=form.start or None), [])
+    return table._replace(notes=[*sheet_notes(where, sheet.name, names, asked), *table.notes])
+
+
+def _exact(texts: pl.DataFrame, floats: pl.DataFrame) -> pl.DataFrame:
+    """Every cell as text, numbers with all their digits: fastexcel's own texts keep nine decimals."""
+    columns = []
+    for text, number in zip(texts, floats):
+        if not number.count():  # most columns of a sheet may be empty
+            columns.append(text)
+            continue
+        short = text.cast(pl.Float64, strict=False)
+        is_number = (
+            number.is_not_null() & short.is_not_null() & ((number - short).abs() <= 1e-9 * number.abs().clip(1.0))
+        )
+        is_whole = text.str.contains(r"^-?\d+$").fill_null(True) & (number == short)
+        columns.append(number.cast(pl.String).zip_with(is_number & ~is_whole.fill_null(True), text))
+    return pl.DataFrame(columns)

@@ -1,0 +1,187 @@
+"""A table too large for memory, read piece by piece: Parquet and text, one file or several.
+
+A piece holds whole rows and a few megabytes; which rows stand together in one is settled by the files alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from limpide.data import values
+from limpide.data.dataset import Note
+from limpide.data.frames import plain
+from limpide.data.parts import check_columns, files_sha256, stacked
+from limpide.data.text_pieces import PIECE_BYTES, TextPieces
+from limpide.errors import DataError, problem
+from limpide.i18n import N_, _, format_count, ngettext
+
+PIECE_ROWS = 1 << 16
+"""Of Parquet, at most; fewer of wide rows."""
+
+LOOKS, LOOK_ROWS = 64, 256
+"""What is seen of the files besides their first rows: so many places at even distances."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that follow each other in a file.
+
+    file    its name
+    first   how many rows of the file stand before them
+    number  how many rows of all files stand before them
+    """
+
+    file: str
+    first: int
+    number: int
+    frame: pl.DataFrame
+
+
+class Pieces(Protocol):
+    """One file of a stream."""
+
+    path: Path
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names, in the order of the file."""
+        ...
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much room its table takes in memory."""
+        ...
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Its rows, in order."""
+        ...
+
+    def looks(self, n: int) -> Iterator[pl.DataFrame]:
+        """A few rows from each of n places at even distances."""
+        ...
+
+
+class ParquetPieces:
+    """One Parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.lazy = pl.scan_parquet(path, glob=False)
+            self.columns = self.lazy.collect_schema().names()
+            self.n_rows = int(self.lazy.select(pl.len()).collect().item())
+        except pl.exceptions.PolarsError as error:
+            raise DataError(problem(path.name, _("a Parquet file"), str(error).splitlines()[0])) from error
+
+    @property
+    def n_bytes(self) -> int:
+        """Eight bytes a cell."""
+        return 8 * self.n_rows * len(self.columns)
+
+    def _rows(self, start: int, n: int) -> pl.DataFrame:
+        try:
+            return plain(self.lazy.slice(start, n).collect())
+        except pl.exceptions.PolarsError as error:
+            raise DataError(problem(self.path.name, _("a Parquet file"), str(error).splitlines()[0])) from error
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Its rows, in order."""
+        head = self._rows(0, 1000)
+        row_bytes = max(1, int(head.estimated_size()) // max(len(head), 1))
+        n = max(1, min(PIECE_ROWS, PIECE_BYTES // row_bytes))
+        for start in range(0, self.n_rows, n):
+            yield self._rows(start, n)
+
+    def looks(self, n: int) -> Iterator[pl.DataFrame]:
+        """A few rows from each of n places at even distances."""
+        for start in np.unique(np.arange(n) * self.n_rows // n).tolist():
+            yield self._rows(start, min(LOOK_ROWS, -(-self.n_rows // n)))
+
+
+class TableStream:
+    """A table in files, read piece by piece.
+
+    name     what people call it
+    columns  in the order of the first file
+    """
+
+    def __init__(self, name: str, paths: Sequence[Path], options: Mapping[str, Any] | None = None) -> None:
+        """options  how text is written, against what would be guessed.
+
+        Raises  DataError  files that are no tables of text or Parquet, or whose columns differ
+        """
+        self.name, self.paths = name, tuple(paths)
+        self.files = [_open(path, options or {}) for path in paths]
+        check_columns([(file.path.name, file.columns) for file in self.files])
+        self.columns = tuple(self.files[0].columns)
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much room the whole table would take in memory."""
+        return sum(file.n_bytes for file in self.files)
+
+    def sha256(self) -> str:
+        """The sum of the files, as that of the table read at once."""
+        return files_sha256(self.paths)
+
+    def pieces(self) -> Iterator[Piece]:
+        """All rows, in order."""
+        number = 0
+        for file in self.files:
+            first = 0
+            for frame in file.frames():
+                yield Piece(file.path.name, first, number, frame.select(self.columns))
+                first, number = first + len(frame), number + len(frame)
+
+    def head(self) -> pl.DataFrame:
+        """The first rows, typed as a table read at once would be.
+
+        Raises  DataError  when there are none
+        """
+        for piece in self.pieces():
+            return _typed(piece.frame)
+        raise DataError(problem(self.name, _("rows under the names"), _("only a header")))
+
+    def looks(self) -> pl.DataFrame:
+        """A few rows from many places."""
+        files = self.files[:: -(-len(self.files) // LOOKS)]
+        frames = [frame for file in files for frame in file.looks(-(-LOOKS // len(files)))]
+        return stacked([_typed(frame.select(self.columns)) for frame in frames] or [self.head()])
+
+    def notes(self) -> list[Note]:
+        """What was guessed to read it."""
+        n = len(self.files)
+        text = ngettext("{n} file read as one table", "{n} files read as one table", n)
+        notes = [Note("info", self.name, text.format(n=format_count(n)))] if n > 1 else []
+        first = self.files[0]
+        if isinstance(first, TextPieces):
+            notes.append(Note("info", first.path.name, first.form.sentence(first.encoding)))
+        return notes
+
+
+def _typed(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns([values.typed(column) for column in frame if column.dtype == pl.String])
+
+
+PACKED = {b"PK\x03\x04": N_("a zip archive or an Excel file"), b"\x1f\x8b": N_("a gzip archive")}
+
+
+def _open(path: Path, options: Mapping[str, Any]) -> Pieces:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        if not start:
+            raise DataError(problem(path.name, _("a table"), _("an empty file")))
+        for signature, label in PACKED.items():
+            if start.startswith(signature):
+                expected = _("a CSV, TSV or Parquet file, which can be streamed")
+                raise DataError(problem(path.name, expected, _(label), _("unpack it first")))
+        return ParquetPieces(path) if start == b"PAR1" else TextPieces(path, options)
+    except OSError as error:
+        raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error

@@ -1,0 +1,252 @@
+"""What every table of text goes through once its cells are told apart: totals left out, numbers read, guesses said."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import polars as pl
+
+from limpide.data import limits, numerals, values
+from limpide.data.dataset import Note
+from limpide.data.guesses import TextForm
+from limpide.data.numerals import Marks
+from limpide.data.reading import Asked, Reading, Table
+from limpide.errors import problem
+from limpide.i18n import _, format_count, ngettext
+
+MOST_SHOWN = 60
+"""Letters of a line left out that a note shows."""
+MOST_FOOTERS = 5
+
+_TOTAL = re.compile(
+    r"(grand |sub-?)?(totale?s?|totaux|sums?|sommes?|summe|suma|gesamt|average|mean|moyennes?|mittelwert|media)\b\W*",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(r"[:*©(]|\w\s+\w+\s+\w")
+
+
+def tidied(
+    where: str,
+    frame: pl.DataFrame,
+    form: TextForm,
+    asked: Asked,
+    reading: Reading,
+    said: Sequence[str],
+    doubts: Sequence[str] = (),
+) -> Table:
+    """The table of cells most of which are text yet.
+
+    reading  what is known of how they were read
+    said     what was guessed to tell the cells apart, sentences
+    doubts   warnings
+    """
+    limits.check_cells(where, frame)
+    notes = [*(Note("info", where, text) for text in said), *(Note("warning", where, text) for text in doubts)]
+    notes += _form_notes(where, form, asked)
+    frame, n_blank = without_blank_rows(frame)
+    if n_blank:
+        text = ngettext("{n} blank row left out", "{n} blank rows left out", n_blank)
+        notes.append(Note("info", where, text.format(n=format_count(n_blank))))
+    if asked.given.footer is None:
+        n_end = _end_of(frame)
+        frame, reading = frame.head(len(frame) - n_end), replace(reading, footer=(reading.footer or 0) + n_end or None)
+    if reading.footer:
+        text = ngettext(
+            "{n} row at the end is no part of the table and was left out; the option footer=0 keeps it",
+            "{n} rows at the end are no part of the table and were left out; the option footer=0 keeps them",
+            reading.footer,
+        )
+        notes.append(Note("warning", where, text.format(n=reading.footer)))
+    return with_numbers(frame, notes, asked, replace(reading, header=form.has_header), form.decimal, form.delimiter)
+
+
+def _form_notes(where: str, form: TextForm, asked: Asked) -> list[Note]:
+    notes = []
+    if form.above:
+        text = ngettext(
+            "{n} line above the table left out: {lines}; the option skip=0 keeps it",
+            "{n} lines above the table left out: {lines}; the option skip=0 keeps them",
+            len(form.above),
+        )
+        lines = " / ".join(form.above)
+        lines = lines[:MOST_SHOWN] + "..." if len(lines) > MOST_SHOWN else lines
+        notes.append(Note("warning", where, text.format(n=len(form.above), lines=lines)))
+    if not form.has_header and asked.former is None:
+        text = _("the first row holds values, so the columns are called {first} to {last}").format(
+            first=form.names[0], last=form.names[-1]
+        )
+        notes.append(Note("warning", where, text))
+    if form.n_unnamed:
+        text = ngettext("{n} column without a name is called by its place", "{n} columns without a name are called by "
+                        "their place", form.n_unnamed).format(n=form.n_unnamed)  # fmt: skip
+        notes.append(Note("info", where, text))
+    if form.is_open and form.decimal is None and asked.given.thousands is None:
+        text = _("nothing tells whether the points of {names} are decimal marks: read as such; the options decimal and "
+                 "thousands change it").format(names=", ".join(form.is_open))  # fmt: skip
+        notes.append(Note("warning", where, text))
+    return notes
+
+
+def with_numbers(
+    frame: pl.DataFrame,
+    notes: list[Note],
+    asked: Asked,
+    reading: Reading,
+    decimal: str | None = None,
+    delimiter: str = ",",
+) -> Table:
+    """The same table with every column of text that holds numbers as numbers.
+
+    decimal  the mark that the first rows prove
+    """
+    marks = _marks(asked, decimal, delimiter)
+    columns: list[pl.Series] = []
+    units: dict[str, str] = {}
+    seen: dict[str, set[str]] = {"decimal": {decimal or ""}, "thousands": set()}
+    for column in frame:
+        if column.dtype != pl.String or not column.count() or asked.is_text(column.name):
+            columns.append(column)
+            continue
+        typed = values.typed(column)
+        # where commas are the decimal marks, a point is no plain one
+        is_foreign = (marks.decimal or marks.default) == "," and typed.dtype == pl.Float64
+        found = None
+        if (typed.dtype == pl.String or is_foreign) and not asked.are_words(column.name):
+            found = numerals.plain(column, marks, asked.is_number(column.name))
+        columns.append(typed if found is None else found.series)
+        if found is not None:
+            notes += found.notes
+            seen["decimal"] |= found.decimals
+            seen["thousands"].add(found.thousands)
+            units |= {column.name: found.unit} if found.unit else {}
+    if asked.former is not None:
+        notes += _unit_notes(frame, asked.former, units)
+    notes += _date_doubts(columns, asked)
+    # a mark that only some columns use is no mark of the table: said for all of them, it would change the others
+    marks_seen: dict[str, Any] = {
+        name: next(iter(found - {""})) if len(found - {""}) == 1 else None for name, found in seen.items()
+    }
+    reading = replace(reading, dates=_first_of_dates(columns), **marks_seen)
+    return Table(pl.DataFrame(columns), notes, replace(asked.given.over(reading), units=units))
+
+
+def _marks(asked: Asked, decimal: str | None, delimiter: str) -> Marks:
+    given, former = asked.given, asked.former
+    said = given.decimal_said
+    default = "," if delimiter == ";" else "."
+    if said:
+        return Marks(said, given.thousands, True, said)
+    return Marks(decimal, given.thousands, False, (former.decimal if former else None) or default)
+
+
+def _unit_notes(frame: pl.DataFrame, former: Reading, units: dict[str, str]) -> list[Note]:
+    notes = []
+    for name in frame.columns:
+        if former.cells.get(name) == "number" and frame[name].null_count() < len(frame):
+            note = numerals.other_unit(name, former.units.get(name, ""), units.get(name, ""))
+            notes += [note] if note is not None else []
+    return notes
+
+
+def _first_of_dates(columns: Sequence[pl.Series]) -> str | None:
+    """What comes first in dates of which the file leaves it open; None where there are none.
+
+    A column whose dates can only be read one way speaks for the others.
+    """
+    pairs = []
+    for column in columns:
+        head = column.head(2000) if column.dtype == pl.String else column.clear()
+        day = values.date_format(head, "day") if len(head) else None
+        if day is not None and day.startswith(("%d", "%m")) and "%B" not in day:
+            pairs.append((day, values.date_format(head, "month")))
+    proves_month = any(day == month and day.startswith("%m") for day, month in pairs)
+    proves_day = any(day == month and day.startswith("%d") for day, month in pairs)
+    return None if not pairs else "month" if proves_month and not proves_day else "day"
+
+
+def _date_doubts(columns: Sequence[pl.Series], asked: Asked) -> list[Note]:
+    """A warning for each column whose cells are dates, but not all written one way."""
+    notes = []
+    for column in columns:
+        if column.dtype != pl.String or asked.are_words(column.name) or values.date_format(column.head(2000)):
+            continue
+        found = values.several_date_formats(column.head(2000))
+        if found:
+            text = _("dates written in several ways, such as {cells}: kept as words; write all of them one way")
+            notes.append(Note("warning", column.name, text.format(cells=found)))
+    return notes
+
+
+def without_blank_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """The rows that hold something, and how many do not."""
+    if frame.width < 2 or not all(_has_blank(column) for column in frame):
+        return frame, 0
+    is_blank = [
+        (pl.col(c.name).is_null() | (pl.col(c.name).str.strip_chars() == ""))
+        if c.dtype == pl.String
+        else pl.col(c.name).is_null()
+        for c in frame
+    ]
+    filled = frame.filter(~pl.all_horizontal(is_blank))
+    return filled, len(frame) - len(filled)
+
+
+def _has_blank(column: pl.Series) -> bool:
+    return column.null_count() > 0 or (column.dtype == pl.String and bool((column.str.strip_chars() == "").any()))
+
+
+def name_problems(where: str, names: Sequence[str]) -> list[str]:
+    """A problem for each name that two columns share."""
+    return [
+        problem(
+            where,
+            _("columns with different names"),
+            _('{n} columns called "{name}"').format(n=n, name=name),
+            _("rename all but one"),
+        )
+        for name, n in Counter(names).items()
+        if n > 1
+    ]
+
+
+def is_footer(cells: Sequence[str], width: int) -> bool:
+    """True for a short row at the end that is a remark or a total: words first, at most half of the table's width."""
+    filled = [cell for cell in cells if cell.strip()]
+    return len(cells) < width and 2 * len(filled) <= width and not numerals.is_numeral(filled[0].strip())
+
+
+def _end_of(frame: pl.DataFrame) -> int:
+    """How many rows at the end are totals or remarks."""
+    n = 0
+    while n < MOST_FOOTERS and len(frame) - n > 2 and frame.width > 1 and _is_end(frame.head(len(frame) - n)):
+        n += 1
+    return n
+
+
+def _is_end(frame: pl.DataFrame) -> bool:
+    """True when the last row is a remark in an empty row, or totals.
+
+    A word such as total is not enough, for it may be a name: cells are blank, or are the sum or mean of those above.
+    """
+    cells = ["" if cell is None else str(cell).strip() for cell in frame.row(-1)]
+    filled = [cell for cell in cells if cell]
+    n_blank = len(cells) - len(filled)
+    if len(filled) == 1 and cells[0] and len(cells) > 2:
+        return bool(_REMARK.search(cells[0]) or _TOTAL.fullmatch(cells[0]))
+    if not filled or not _TOTAL.fullmatch(filled[0]):
+        return False
+    return n_blank >= len(cells) / 3 or any(map(_is_total, frame))
+
+
+def _is_total(column: pl.Series) -> bool:
+    """True for numbers of which the last is the sum or the mean of the others."""
+    read = values.numbers(column)
+    above, end = read.head(-1).drop_nulls(), read[-1]
+    if not len(above) or end is None:
+        return False
+    totals = float(above.sum()), float(cast(float, above.mean()))
+    return any(abs(total - end) <= 1e-6 * max(abs(total), 1e-9) for total in totals)

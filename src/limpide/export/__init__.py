@@ -1,0 +1,4 @@
+"""A trained network as a program of its own, readable, without limpide: NumPy, PyTorch or Keras."""
+
+from limpide.export.program import PROGRAMS as PROGRAMS
+from limpide.export.program import export as export

@@ -1,0 +1,150 @@
+"""The program that a run is exported as: preparation, network, decoding, a door for files; its weights lie beside it.
+
+What is the same for every library is written here; a library's own file writes the network.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from limpide.checkpoint import write_bytes
+from limpide.data.images import ImagePreparation
+from limpide.errors import RunError, UnknownName, problem
+from limpide.export.preparation_code import decoding_code, preparation_code
+from limpide.i18n import _
+from limpide.runs import Run, ends_in_probability
+
+PROGRAMS: dict[str, str] = {
+    "numpy": "limpide.export.numpy_code:write_network",
+    "torch": "limpide.export.torch_code:write_network",
+    "keras": "limpide.export.keras_code:write_network",
+}
+"""Each library, and the function that writes a network for it."""
+
+
+@dataclass(frozen=True)
+class NetworkCode:
+    """A network as code.
+
+    imports  lines
+    body     lines that define `forward(x)`: prepared inputs (rows, ...) to outputs (rows, units), both NumPy arrays
+    training lines that define `train(x, y)`, where the library trains
+    """
+
+    imports: list[str]
+    body: list[str]
+    training: list[str]
+
+
+def export(run: Run, to: str, path: str | Path) -> tuple[Path, Path]:
+    """Write a run as a Python program and its weights beside it.
+
+    to       "numpy", "torch" or "keras"
+    path     the program's file, such as "model.py"; the weights go to the same name with .npz
+    Returns  both files
+    Raises   UnknownName   for another library
+             Unsupported   for a layer that the library does not have
+             RunError      when the files cannot be written
+    """
+    if to not in PROGRAMS:
+        raise UnknownName(_("export"), to, PROGRAMS)
+    path = Path(path)
+    text, weights = program_text(run, to, path.stem), io.BytesIO()
+    np.savez(weights, allow_pickle=False, **run.weights)
+    beside = path.with_suffix(".npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(beside, weights.getvalue())
+        write_bytes(path, text.encode())
+    except OSError as error:
+        raise RunError(problem(str(path), _("a file that can be written"), error.strerror or str(error))) from None
+    return path, beside
+
+
+def program_text(run: Run, to: str, name: str) -> str:
+    """The program as text."""
+    module, _colon, function = PROGRAMS[to].partition(":")
+    write: Callable[[Run], NetworkCode] = getattr(importlib.import_module(module), function)
+    network = write(run)
+    is_image = isinstance(run.preparation, ImagePreparation)
+    sections = [
+        preparation_code(run.preparation),
+        network.body,
+        decoding_code(run.target, ends_in_probability(run.network)),
+        network.training,
+        _IMAGE_DOOR if is_image else _TABLE_DOOR,
+    ]
+    code = "\n\n\n".join("\n".join(section) for section in sections if section)
+    standard = [line for word, line in _STANDARD.items() if word in code]
+    imports = sorted(["import numpy as np", *network.imports], key=lambda line: line.split()[1])
+    head = "\n".join(_head(run, to, name, bool(network.training)))
+    weights = 'WEIGHTS = dict(np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False))'
+    return (
+        "\n\n".join([head, "\n".join([*standard, "from pathlib import Path"]), "\n".join(imports), weights])
+        + f"\n\n{code}\n"
+    )
+
+
+_STANDARD = {
+    "csv.": "import csv",
+    "itertools.": "import itertools",
+    "math.": "import math",
+    "sys.": "import sys",
+    "datetime(": "from datetime import datetime, timedelta",
+}
+"""What code looks like that needs an import, and the import."""
+
+
+def _head(run: Run, to: str, name: str, trains: bool) -> Iterable[str]:
+    labels = {"numpy": "NumPy", "torch": "PyTorch", "keras": "Keras"}
+    what = "files of images" if isinstance(run.preparation, ImagePreparation) else "the rows of a CSV file"
+    yield f'"""{run.dataset_name}: a network that limpide trained, written out for {labels[to]}.'
+    yield ""
+    yield f"    {run.network}"
+    yield ""
+    yield f"python {name}.py FILE ...   predicts {what}"
+    if trains:
+        yield ""
+        yield "train(x, y) trains the same network anew, on inputs that prepare() made and targets that encode() made."
+    yield '"""'
+
+
+_TABLE_DOOR = '''
+def predict(rows):
+    """Predictions for rows of text, such as csv.DictReader gives."""
+    return decode(forward(prepare(rows)))
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        with open(name, encoding="utf-8-sig", newline="") as file:
+            for answer in predict(list(csv.DictReader(file))):
+                print(answer)
+'''.strip().splitlines()
+
+_IMAGE_DOOR = '''
+def predict(images):
+    """Predictions for images (n, channels, rows, columns) of values from 0 to 255."""
+    return decode(forward(prepare(images)))
+
+
+def read(name):
+    """One image file as (channels, rows, columns)."""
+    from PIL import Image
+
+    channels, rows, columns = SHAPE
+    image = Image.open(name).convert("L" if channels == 1 else "RGB").resize((columns, rows))
+    pixels = np.asarray(image)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(name, predict(read(name)[None])[0])
+'''.strip().splitlines()

@@ -1,0 +1,79 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from limpide.defaults import Choices, settle_network, settle_split, settle_training
+from limpide.estimators import NetworkClassifier, NetworkRegressor
+from limpide.job import prepare
+from limpide.recipe import Recipe
+
+
+def choices(suggested=None, **options):
+    return Choices(Recipe.from_options("here", **options), suggested or {}, "here")
+
+
+def table(n, n_rare):
+    rng = np.random.default_rng(0)
+    labels = np.array(["common"] * (n - n_rare) + ["rare"] * n_rare)
+    return pl.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n), "kind": labels})
+
+
+@pytest.mark.parametrize(("n_rows", "share"), [(20, 0.15), (999, 0.15), (1_000, 0.1), (10**6, 0.1), (None, 0.1)])
+def test_of_few_rows_a_larger_share_says_when_to_stop(n_rows, share):
+    made = choices()
+    settle_split(made, "binary", n_rows)
+    assert (made.recipe.split.validation, made.recipe.split.test) == (share, 0.2)
+
+
+def test_a_split_in_order_takes_its_validation_rows_from_those_that_are_not_the_test():
+    made = choices({"split.method": "ordered", "split.test": 0.5})
+    settle_split(made, "regression", 5_000)
+    assert (made.recipe.split.method, made.recipe.split.test, made.recipe.split.validation) == ("ordered", 0.5, 0.05)
+
+
+@pytest.mark.parametrize(("task", "n_outputs"), [("regression", 1), ("binary", 1), ("multiclass", 5)])
+@pytest.mark.parametrize("n_train", [10, 3_000, 10**6])
+def test_every_choice_is_told_with_its_reason_and_fills_the_recipe(task, n_outputs, n_train):
+    made = choices()
+    settle_split(made, task, n_train)
+    network = settle_network(made, (7,), n_outputs, n_train, task)
+    settle_training(made, network, task, n_train)
+    told = {inference.what: inference for inference in made.made}
+    assert all(inference.why and inference.value for inference in told.values())
+    recipe = made.recipe
+    assert {key for key in told if recipe.value(key) is None} == set()
+    assert {"split.validation", "network.layers", "optimizer.rate", "training.epochs", "training.patience"} <= set(told)
+
+
+def test_what_the_user_says_is_neither_changed_nor_told():
+    made = choices(validation=0.3, network="3 tanh", batch_size=7)
+    settle_split(made, "binary", 50)
+    network = settle_network(made, (2,), 1, 30, "binary")
+    settle_training(made, network, "binary", 30)
+    assert (made.recipe.split.validation, made.recipe.training.batch_size) == (0.3, 7)
+    assert str(network) == "2, 3 tanh, 1"
+    assert not {"split.validation", "network.layers", "training.batch_size"} & {i.what for i in made.made}
+
+
+def test_the_estimators_and_train_choose_the_same_network():
+    frame = table(200, 80)
+    x = frame.select("a", "b").to_numpy()
+    y = frame["kind"].to_numpy()
+    assert NetworkClassifier(epochs=1, random_state=0).fit(x, y).network_ == prepare(frame, target="kind").network
+    numbers = frame.drop("kind").with_columns((pl.col("a") + pl.col("b").sin()).alias("y"))
+    model = NetworkRegressor(epochs=1, random_state=0).fit(x, numbers["y"].to_numpy())
+    assert model.network_ == prepare(numbers, target="y").network
+
+
+@pytest.mark.parametrize(("n_rare", "is_told"), [(10, True), (20, True), (30, False), (100, False)])
+def test_a_rare_class_is_told_of_before_its_accuracy_misleads(n_rare, is_told):
+    notes = [note for note in prepare(table(200, n_rare), target="kind").notes if "recall of each class" in note.text]
+    assert len(notes) == is_told
+    if is_told:
+        assert notes[0].level == "warning"
+        assert " % of the training rows are rare, and always answering common is right on " in notes[0].text
+
+
+def test_numbers_and_even_classes_have_no_rare_class():
+    frame = pl.DataFrame({"a": np.arange(40) % 7 / 3, "y": np.arange(40) * 0.37 % 1.0})
+    assert not [note for note in prepare(frame, target="y").notes if "recall" in note.text]
