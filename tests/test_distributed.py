@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import limpide as lp
-from limpide.distributed import Place, place, signed
+from limpide.distributed import Place, place, signed, steady
 from limpide.engines.base import caution, choose_engine
 from limpide.errors import ProcessLost, RecipeError
 from limpide.nn.network import Network
@@ -226,3 +227,19 @@ def test_what_a_gpu_cannot_promise_is_said(monkeypatch):
     assert caution("numpy") == ""
     monkeypatch.setattr(torch_engine, "choose_device", lambda: torch.device("cpu"))
     assert caution("torch") == ""
+
+
+def test_signals_cannot_spoil_what_a_lost_process_leaves_behind(second, monkeypatch):
+    """torchrun ends the others as soon as it misses one: while the first is writing its state."""
+    monkeypatch.setenv("RANK", "0")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with steady():
+            with pytest.raises(ProcessLost, match="torchrun ends the job"):
+                os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

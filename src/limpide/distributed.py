@@ -57,10 +57,12 @@ def place() -> Place:
 
 
 def lost(why: str) -> ProcessLost:
-    """The error of a job that one of its processes has left."""
-    return ProcessLost(
-        problem(str(place()), _("every process of the job at work"), _("one lost: {why}").format(why=why))
-    )
+    """The error of a job that one of its processes has left; no signal is heard any more while its state is kept."""
+    here = place()
+    if here.is_first and here.is_shared and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+    return ProcessLost(problem(str(here), _("every process of the job at work"), _("one lost: {why}").format(why=why)))
 
 
 def signed(problems: Iterable[str]) -> list[str]:
@@ -97,5 +99,4 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _ended(_number: int, _frame: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise lost(_("torchrun ends the job"))
