@@ -245,8 +245,8 @@ def test_ctrl_c_ends_a_script_and_its_workers(engine, script):
     started = workers_of(process.pid)
     assert len(started) == (0 if engine == "compiled" else 2)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.stdout.read() == "interrupted\n"
-    assert process.wait(20) == 0
+    assert process.communicate(timeout=30)[0] == "interrupted\n"
+    assert process.returncode == 0
     assert all(gone(number) for number in started)
 
 

@@ -39,6 +39,9 @@ START = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
     "from limpide.many import serve; serve()"
 )
+LOOKS_UP = 0.2
+"""Seconds after which a wait lets Ctrl-C through."""
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -79,7 +82,7 @@ class _Stopped(BaseException):
 
 
 def train_many(
-    recipes: Iterable[Recipe],
+    recipes: Iterable[Recipe | None],
     *,
     workers: int | None = None,
     source: Any = None,
@@ -91,7 +94,8 @@ def train_many(
 ) -> Iterator[tuple[int, Outcome]]:
     """Train many recipes side by side: each one's number and outcome, as it ends.
 
-    recipes    asked for one by one as workers become free; an iterator may wait for outcomes before it gives the next
+    recipes    asked for one by one as workers become free; an iterator that waits for an outcome before it knows the
+               next gives None, and is asked again after it; numbers count recipes alone
     workers    how many train at once; None: as many as there are cores
     source     the data, where the recipes cannot name it: a frame
     baselines  whether to fit the models to compare with, for each run
@@ -126,24 +130,32 @@ def usable_cores() -> int:
 
 
 def _outcomes(
-    recipes: Iterable[Recipe], terms: _Terms, out: Path | None, watch: Watch | None
+    recipes: Iterable[Recipe | None], terms: _Terms, out: Path | None, watch: Watch | None
 ) -> Iterator[tuple[int, Outcome]]:
     # a list is known from the start: a worker need not wait for its next recipe
     most = terms.n_workers * (2 if isinstance(recipes, Sized) else 1)
-    to_come, under_way = enumerate(recipes), 0
+    to_come, is_open, given, under_way = iter(recipes), True, 0, 0
     with threadpool_limits(1, "blas"):
         crew = _Crew(terms)
         try:
             while True:
-                while under_way < most and (found := next(to_come, None)) is not None:
-                    index, recipe = found
+                while is_open and under_way < most:
+                    try:
+                        recipe = next(to_come)
+                    except StopIteration:
+                        is_open = False
+                        break
+                    if recipe is None:
+                        break
                     if not isinstance(recipe, Recipe):
-                        raise InputError(problem(_("recipe {n}").format(n=index + 1), "Recipe", repr(recipe)))
-                    crew.tasks.put(_Task(index, recipe, out and out / f"{index + 1:03d}"))
-                    under_way += 1
+                        raise InputError(problem(_("recipe {n}").format(n=given + 1), "Recipe", repr(recipe)))
+                    crew.tasks.put(_Task(given, recipe, out and out / f"{given + 1:03d}"))
+                    given, under_way = given + 1, under_way + 1
                 if under_way == 0:
+                    if is_open:
+                        continue
                     return
-                index, news = crew.news.get()
+                index, news = crew.next_news()
                 if isinstance(news, Outcome):
                     under_way -= 1
                     yield index, news
@@ -189,6 +201,16 @@ class _Crew:
             raise _Stopped
         if self._terms.watched:
             self.news.put((index, epoch))
+
+    def next_news(self) -> tuple[int, Outcome | Epoch | None]:
+        """Wait for what comes next.
+
+        In short waits: where a library has put its own handler before Python's, as polars does, and on Windows, Ctrl-C
+        does not wake a waiting thread.
+        """
+        while True:
+            with suppress(queue.Empty):
+                return self.news.get(timeout=LOOKS_UP)
 
     def stop(self) -> None:
         """End every worker: a process at once, a thread after the epoch that it is in."""
