@@ -367,3 +367,15 @@ def test_a_training_may_start_from_given_weights(rng):
         lp.fit("iris", network="8 relu", weights={"0.dense.W": W[1:]})
     with pytest.raises(UnknownName, match=r'given weights: unknown name "0\.dense\.w"'):
         lp.fit("iris", network="8 relu", weights={"0.dense.w": W})
+
+
+def test_fewer_training_rows_leave_the_others_alone_and_stand_one_in_the_other():
+    whole, some, few = (prepare("iris", training_rows=rows) for rows in (None, 40, 10))
+    assert few.sizes["train"] == 10
+    assert set(few.split.train) < set(some.split.train) < set(whole.split.train)
+    for part in ("validation", "test"):
+        np.testing.assert_array_equal(getattr(few.split, part), getattr(whole.split, part))
+    assert any("10 of the" in note.text for note in few.notes)
+    # layer 0 is fitted on what is learned from alone
+    assert abs(few.parts["train"].x.mean()) < 1e-6 < abs(whole.parts["train"].x[:10].mean())
+    assert prepare("iris", training_rows=10_000).sizes == whole.sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -183,7 +183,7 @@ def _prepare_loaded(choices: Choices, dataset: Dataset) -> Prepared:
         choices.record("data.options", found, _("how the table was read"))
     task = _settle_task(choices, dataset)
     settle_split(choices, task, len(dataset))
-    parts = _split(choices.recipe, dataset)
+    parts = _fewer(choices.recipe, _split(choices.recipe, dataset))
     if isinstance(dataset.inputs, np.ndarray) and choices.recipe.preparation.centre is None:
         choices.settle("preparation.centre", *judge(dataset.inputs, parts.train))
     with ThreadPoolExecutor(1) as beside:
@@ -197,6 +197,10 @@ def _prepare_loaded(choices: Choices, dataset: Dataset) -> Prepared:
 
 def _prepare_streamed(choices: Choices, stream: TableStream) -> Prepared:
     """Data larger than memory, split and prepared; the guard looks at the rows of it that were kept."""
+    most = choices.recipe.training.rows
+    if most is not None:
+        mend = _("leave it out, or give a smaller table")
+        raise RecipeError(problem("training.rows", _("data that fits in memory"), _("a stream"), mend))
     made = prepare_stream(choices, stream)
     assert made.streamed is not None
     said = _guarded(choices.recipe, made.dataset, made.split, made.task, made.streamed.sizes["train"])
@@ -255,6 +259,18 @@ def _split(recipe: Recipe, dataset: Dataset) -> Split:
         groups=groups,
         times=column if chosen.method == "time" else None,
     )
+
+
+def _fewer(recipe: Recipe, parts: Split) -> Split:
+    """As many of the training rows as the recipe says, the fewer always among the more; the other parts as they are."""
+    most, n = recipe.training.rows, len(parts.train)
+    if most is None or n <= most:
+        return parts
+    seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
+    train = np.sort(parts.train[seeds.stream(seed, "fewer").permutation(n)[:most]])
+    text = _("{some} of the {n} training rows are learned from, as training.rows says")
+    note = Note("info", _("split"), text.format(some=format_count(most), n=format_count(n)))
+    return replace(parts, train=train, notes=(*parts.notes, note))
 
 
 def _guarded(recipe: Recipe, dataset: Dataset, parts: Split, task: Task, n_train: int) -> list[Note]:

@@ -123,6 +123,9 @@ class TrainingSection(_Section):
     shift: int = Field(
         default=0, ge=0, le=64, description=N_("pixels that a training image is moved by at most, anew in each epoch")
     )
+    rows: int | None = Field(
+        default=None, ge=2, description=N_("training rows learned from, at most, drawn by the seed of the split")
+    )
     measured: int | None = Field(
         default=None, ge=1, description=N_("rows of training and of validation that are measured, at most")
     )
@@ -178,18 +181,32 @@ class Recipe(_Section):
 
         Raises  RecipeError: not there, not TOML, or every key that does not fit
         """
+        return cls.read_with(path)[0]
+
+    @classmethod
+    def read_with(cls, path: str | Path, section: str = "") -> tuple[Self, dict[str, Any]]:
+        """The recipe of a TOML file, and the section that the file may have beside it, such as what to compare.
+
+        Raises  RecipeError: not there, not TOML, or every key that does not fit
+        """
         path = Path(path)
-        try:
-            data = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise RecipeError(problem(str(path), _("a recipe"), _("no file"))) from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise RecipeError(problem(str(path), _("a recipe in TOML"), str(error))) from None
+        data = _read_toml(path)
+        beside = data.pop(section, {})
+        if not isinstance(beside, dict):
+            raise RecipeError(problem(f"{path.name}, {section}", _("a section"), repr(beside)))
         recipe = cls.from_dict(data, f"{path.name}, ")
-        beside = path.parent / recipe.data.source
-        if beside.exists() and not Path(recipe.data.source).is_absolute():
-            return recipe.with_values({"data.source": str(beside)})
-        return recipe
+        source = path.parent / recipe.data.source
+        if source.exists() and not Path(recipe.data.source).is_absolute():
+            recipe = recipe.with_values({"data.source": str(source)})
+        return recipe, beside
+
+    @staticmethod
+    def has_section(path: str | Path, section: str) -> bool:
+        """Whether a TOML file has a section.
+
+        Raises  RecipeError: not there, not TOML
+        """
+        return section in _read_toml(Path(path))
 
     def replace(self, **options: Any) -> Self:
         """The same recipe with flat options changed; None leaves an option as it is.
@@ -306,6 +323,15 @@ class Recipe(_Section):
         return tomlkit.dumps(document)
 
 
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(problem(str(path), _("a recipe"), _("no file"))) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(problem(str(path), _("a recipe in TOML"), str(error))) from None
+
+
 def _inline(values: Mapping[str, Any]) -> Any:
     import tomlkit
 
@@ -322,6 +348,7 @@ def _options() -> Iterator[tuple[str, str]]:
         "split.method": "split",
         "split.column": "split_column",
         "split.seed": "split_seed",
+        "training.rows": "training_rows",
         "data.options": "data_options",
         "optimizer.options": "optimizer_options",
     }

@@ -68,6 +68,7 @@ def _values(text: str) -> list[Any]:
         "SOURCE is data, a recipe or a run; --vary names a knob and its values, and may be repeated: every combination "
         "is a variant. Several recipes or runs are compared with one another. All variants learn from the same rows "
         "under the same seeds, and are measured on the validation rows; the test set stays shut.\n\n"
+        "SOURCE may be a question that `limpide recipes` lists, which brings its own variants.\n\n"
         "Ctrl-C gives the verdict so far. The same command goes on from there; with more --seeds it trains those alone."
     ),
     epilog=_("For example: limpide compare digits --vary activation=relu,silu --vary optimizer=sgd,adam"),
@@ -80,7 +81,7 @@ def _values(text: str) -> list[Any]:
     callback=read_knobs,
     help=_("What differs: activation, or any key of a recipe; values between commas, or semicolons."),
 )
-@click.option("--seeds", metavar="N", type=int, default=10, help=_("Trainings of each variant; 10 when left out."))
+@click.option("--seeds", metavar="N", type=int, help=_("Trainings of each variant; 10 when left out."))
 @click.option("--metric", metavar="NAME", help=_("What is compared; the main metric of the task when left out."))
 @click.option("--splits", is_flag=True, help=_("Deal the rows out anew for each seed."))
 @click.option(
@@ -105,12 +106,18 @@ def _values(text: str) -> list[Any]:
 def compare(sources: tuple[str, ...], no_report: bool, quiet: bool, is_json: bool, **values: Any) -> int:
     """Exit code 1 when every variant failed, 130 when Ctrl-C came before every variant had a seed."""
     from limpide.experiment.comparing import compare as compare_variants
+    from limpide.experiment.questions import asked_by
     from limpide.experiment.variants import name_sources, recipe_file
 
     own = ("vary", "seeds", "metric", "splits", "zone", "workers", "budget", "open_test", "out")
     terms = {name: values.pop(name) for name in own}
-    recipes = [read_recipe(str(recipe_file(source)), values) for source in sources]
-    named = dict(zip(name_sources(sources), recipes, strict=True))
+    asked = asked_by(sources)
+    if asked is not None:
+        named = {name: read_recipe(recipe, values) for name, recipe in asked.variants.items()}
+        terms["seeds"], terms["metric"] = terms["seeds"] or asked.seeds, terms["metric"] or asked.metric
+    else:
+        recipes = [read_recipe(str(recipe_file(source)), values) for source in sources]
+        named = dict(zip(name_sources(sources), recipes, strict=True))
     console = open_console(is_json)
     with nullcontext() if quiet else Display(console, terms["metric"]) as watch:
         try:

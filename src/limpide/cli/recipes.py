@@ -12,7 +12,7 @@ from limpide.i18n import _
 @click.command(
     "recipes",
     help=_(
-        "List the recipes that come with limpide.\n\n"
+        "List the recipes that come with limpide, and the questions to compare by.\n\n"
         "The name of one stands for a data set, as in `limpide train mnist-fast`; "
         "`limpide new mnist-fast` writes it down, to read and change."
     ),
@@ -21,13 +21,19 @@ from limpide.i18n import _
 @lang
 def recipes(is_json: bool) -> None:
     """By name, with what each does."""
+    from limpide.experiment.questions import QUESTIONS
     from limpide.recipes import SHIPPED
 
     if is_json:
-        print_json({"recipes": {name: _(text) for name, text in SHIPPED.items()}})
+        named = {"recipes": SHIPPED, "questions": QUESTIONS}
+        print_json({kind: {name: _(text) for name, text in of.items()} for kind, of in named.items()})
         return
     console = open_console()
-    rows = [(name, _(text)) for name, text in SHIPPED.items()]
-    console.print(make_table((_("recipe"), _("what it does")), rows, fixed={0}))
-    console.print()
-    console.print(_("train one with: {command}").format(command=as_command("train", next(iter(SHIPPED)))))
+    train, compare = (as_command(word, next(iter(of))) for word, of in (("train", SHIPPED), ("compare", QUESTIONS)))
+    for heading, what, of, how in (
+        (_("recipe"), _("what it does"), SHIPPED, _("train one with: {command}").format(command=train)),
+        (_("question"), _("what it asks"), QUESTIONS, _("answer one with: {command}").format(command=compare)),
+    ):
+        console.print(make_table((heading, what), [(name, _(text)) for name, text in of.items()], fixed={0}))
+        console.print(how)
+        console.print()

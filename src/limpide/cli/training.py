@@ -79,7 +79,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def read_recipe(source: str, values: Mapping[str, Any]) -> Recipe:
+def read_recipe(source: str | Recipe, values: Mapping[str, Any]) -> Recipe:
     """The recipe of a source and of what the command line says of it."""
     from limpide.job import recipe_of
 

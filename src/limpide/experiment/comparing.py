@@ -14,6 +14,7 @@ from typing import Any
 from limpide.errors import RecipeError, problem
 from limpide.evaluation import MAIN_METRIC, METRICS
 from limpide.experiment.comparison import Comparison, Stopped
+from limpide.experiment.questions import asked_by
 from limpide.experiment.scores import Shelf
 from limpide.experiment.trials import Trials, Watch
 from limpide.experiment.variants import Variant, data_of, make_variants
@@ -31,7 +32,7 @@ _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?
 def compare(
     *sources: Any,
     vary: Mapping[str, Sequence[Any]] | None = None,
-    seeds: int = SEEDS,
+    seeds: int | None = None,
     metric: str | None = None,
     splits: bool = False,
     zone: float | None = None,
@@ -46,9 +47,11 @@ def compare(
 ) -> Comparison:
     """Train variants under the same seeds, and say which is better, or that it is not shown.
 
-    sources    recipes, their files, runs, their folders, anything `open_source` takes; or one mapping of names to these
+    sources    recipes, their files, runs, their folders, anything `open_source` takes; one mapping of names to these;
+               or a question of `limpide.experiment.questions`, by name or file
     vary       knob -> values: `activation`, a recipe's flat option, or a dotted key; every combination is a variant
-    seeds      how many, from the recipe's own on; with a budget, how many before the first look
+    seeds      how many, from the recipe's own on; with a budget, how many before the first look; None: the question's,
+               or 10
     metric     what is compared, on the validation rows; None: the main metric of the task
     splits     whether each seed deals the rows out anew; else all share the split of the recipe's own seed
     zone       differences up to this size do not matter; in points for a metric shown in per cent
@@ -66,6 +69,11 @@ def compare(
     Ctrl-C ends the trainings, not the function: the verdict so far is given. The same call goes on from there, and one
     for more seeds trains those alone.
     """
+    asked = asked_by(sources)
+    if asked is not None:
+        sources, metric = (asked.variants,), metric or asked.metric
+    if seeds is None:
+        seeds = asked.seeds if asked else SEEDS
     variants = make_variants(sources, vary or {}, options)
     _check(seeds=seeds, workers=workers, zone=zone, has_own_test=open_test and splits)
     seconds = None if budget is None else read_time(budget)
