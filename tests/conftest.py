@@ -30,10 +30,15 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def mnist_folder():
-    """The real MNIST: `LIMPIDE_DATA`, else the folder beside a checkout."""
+def mnist_place():
+    """Where the real MNIST lies: `LIMPIDE_DATA`, else the folder beside a checkout; None where it does not."""
     places = [Path(os.environ.get("LIMPIDE_DATA", "missing")), Path(__file__).parents[1] / "../shared/data/mnist"]
-    for place in places:
-        if (place / "train-images-idx3-ubyte.gz").exists():
-            return place
-    pytest.skip("the real MNIST is not here: set LIMPIDE_DATA to its folder")
+    return next((place for place in places if (place / "train-images-idx3-ubyte.gz").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def mnist_folder(mnist_place):
+    """The real MNIST, for tests that need it."""
+    if mnist_place is None:
+        pytest.skip("the real MNIST is not here: set LIMPIDE_DATA to its folder")
+    return mnist_place

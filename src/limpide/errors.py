@@ -5,7 +5,8 @@
     │   ├── UnknownName           a name that stands in no catalogue
     │   ├── ShapeError            sizes that do not fit: the layer, both sizes, the mend
     │   ├── DataError             a file, a frame, an image
-    │   │   └── LeakError         data that give the answers away
+    │   │   ├── LeakError         data that give the answers away
+    │   │   └── MissingData       data that lie nowhere here and cannot be fetched
     │   ├── RecipeError           a recipe or an option
     │   └── RunError              a run folder
     ├── Unsupported               an engine was asked for what it does not have; exit code 2
@@ -108,6 +109,10 @@ class LeakError(DataError):
     def __init__(self, *problems: str, names: Iterable[str] = ()) -> None:
         super().__init__(*problems)
         self.names = tuple(names)
+
+
+class MissingData(DataError):
+    """Data that lie nowhere here and cannot be fetched."""
 
 
 class RecipeError(InputError):

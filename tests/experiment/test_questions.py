@@ -33,9 +33,10 @@ def test_the_variants_of_a_question_differ_and_share_their_rows(name):
     check_same_rows([settler.settle(variant) for variant in variants])
 
 
-def test_widths_of_one_question_have_about_as_many_parameters():
+@pytest.mark.parametrize("name", ["depth-or-width", "shape"])
+def test_where_networks_differ_in_shape_they_have_about_as_many_parameters(name):
     settler = Settler()
-    sizes = [settler.settle(v).parameters for v in make_variants([question("depth-or-width").variants], {}, {})]
+    sizes = [settler.settle(v).parameters for v in make_variants([question(name).variants], {}, {})]
     assert max(sizes) < 1.11 * min(sizes)
 
 
@@ -80,4 +81,4 @@ def test_a_file_without_the_section_is_a_recipe(tmp_path):
 def test_the_command_line_answers_a_question_and_takes_options(tmp_path):
     command = [sys.executable, "-m", "limpide", "compare", "shape", "--seeds", "2", "--epochs", "1", "--json"]
     done = subprocess.run([*command, "--workers", "1"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert '"widening, 16-32-64"' in done.stdout
+    assert '"widening, 18-36-72"' in done.stdout

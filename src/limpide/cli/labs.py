@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.options import as_json, lang
-from limpide.cli.screen import labelled, make_table, open_console, print_json
-from limpide.i18n import _, format_count, format_decimal
+from limpide.cli.screen import as_command, labelled, make_table, open_console, print_json
+from limpide.i18n import _, format_count, format_decimal, ngettext
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,13 +79,24 @@ def _tell(console: Console, done: LabRun, path: Path) -> None:
         path=path,
     )
     console.print(labelled(done.lab.title, text), soft_wrap=True)
+    for reason, names in _missing(done).items():
+        text = ngettext("{n} step left out: {reason}", "{n} steps left out: {reason}", len(names))
+        console.print("  · " + text.format(n=format_count(len(names)), reason=reason), soft_wrap=True)
     for claim, found in done.disagreements():
         console.print(f"  ✗ {claim.id}: {found.evidence}", soft_wrap=True)
 
 
+def _missing(done: LabRun) -> dict[str, list[str]]:
+    """The cells and claims that lacked something, by what they lacked."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in done.missing.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
+
+
 def _facts(done: LabRun) -> dict[str, Any]:
     findings = {name: {"verdict": found.verdict, "evidence": found.evidence} for name, found in done.findings.items()}
-    return {"name": done.lab.name, "seconds": done.seconds, "findings": findings}
+    return {"name": done.lab.name, "seconds": done.seconds, "findings": findings, "missing": done.missing}
 
 
 @labs.command("errata", help=_("The errors found in the source documents, by document."))
@@ -142,6 +153,55 @@ def _ask(console: Console, i: int, question: Question) -> bool:
     for text in said:
         console.print("   " + text)
     return is_right
+
+
+@labs.command(
+    "exercise", help=_("Write the layer table of a network as a sheet to fill in.\n\nNETWORK is rn-1, rn-2 or a text.")
+)
+@click.argument("network")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), default="layers.csv", help=_("The sheet."))
+@lang
+def write_exercise(network: str, out: Path) -> None:
+    """Never over a sheet that is there: it may be filled in."""
+    from limpide.checkpoint import write_bytes
+    from limpide.errors import RunError, problem
+    from limpide.labs.exercise import blank_sheet
+    from limpide.labs.exercise import exercise as network_of
+
+    parsed = network_of(network)
+    if out.exists():
+        raise RunError(problem(str(out), _("a new file"), _("one that is there"), _("give another name with --out")))
+    write_bytes(out, blank_sheet(parsed).encode())
+    console = open_console()
+    console.print(_("{path} written").format(path=out))
+    console.print(_("network: {text}").format(text=parsed))
+    console.print(_("once filled in: {command}").format(command=as_command("labs", "correct", network, str(out))))
+
+
+@labs.command("correct", help=_("Correct a filled-in layer table, cell by cell.\n\nNETWORK is rn-1, rn-2 or a text."))
+@click.argument("network")
+@click.argument("sheet", metavar="FILE", type=click.Path(path_type=Path))
+@as_json
+@lang
+def correct(network: str, sheet: Path, is_json: bool) -> int:
+    """Exit code 0 when all is right."""
+    from limpide.labs.exercise import correct as correct_sheet
+    from limpide.labs.exercise import exercise as network_of
+    from limpide.labs.exercise import read_sheet
+
+    found = correct_sheet(network_of(network), read_sheet(sheet))
+    wrong = [cell for cell in found if not cell.is_right]
+    if is_json:
+        print_json({"right": len(found) - len(wrong), "cells": [vars(cell) for cell in found]})
+        return int(bool(wrong))
+    console = open_console()
+    if wrong:
+        headers = (_("layer"), _("cell"), _("you wrote"), _("right"), _("why"))
+        rows = [(cell.layer, cell.column, cell.given or "–", cell.expected, cell.why) for cell in wrong]
+        console.print(make_table(headers, rows, fixed={0, 1}))
+    total = format_count(len(found))
+    console.print(_("{n} of {total} right").format(n=format_count(len(found) - len(wrong)), total=total))
+    return int(bool(wrong))
 
 
 @labs.command("export", help=_("Write a lab as a script or a notebook to run and change."))

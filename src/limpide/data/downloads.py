@@ -18,7 +18,7 @@ from typing import NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from limpide.errors import DataError, problem
+from limpide.errors import MissingData, problem
 from limpide.i18n import _
 from limpide.settings import setting
 
@@ -64,7 +64,7 @@ def data_folder() -> Path:
 def fetch_all(files: Sequence[Remote], mirrors: Sequence[str], folder: Path) -> Path:
     """The folder, with every file in it, fetched where it was missing.
 
-    Raises  DataError when no mirror gives a file, with what each answered and how to do without
+    Raises  MissingData when no mirror gives a file, with what each answered and how to do without
     """
     for remote in files:
         if not (folder / remote.name).is_file():
@@ -76,7 +76,7 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere())) from None
+        raise MissingData(problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere())) from None
     part = folder / f"{remote.name}.part"
     answers = []
     for mirror in mirrors:
@@ -88,7 +88,7 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
             continue
         part.replace(folder / remote.name)
         return
-    raise DataError(problem(remote.name, _("a copy from one of its mirrors"), "; ".join(answers), _set_elsewhere()))
+    raise MissingData(problem(remote.name, _("a copy from one of its mirrors"), "; ".join(answers), _set_elsewhere()))
 
 
 def _set_elsewhere() -> str:

@@ -79,7 +79,7 @@ def family_folder(family: Family) -> Path:
     """Where the four files of a set are: in its own folder below the data folder, packed or not; the data folder itself
     may be that of MNIST. Fetched where they are nowhere.
 
-    Raises  DataError when they are not there and cannot be fetched
+    Raises  MissingData when they are not there and cannot be fetched
     """
     home = data_folder()
     own = home / family.folder

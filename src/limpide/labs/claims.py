@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,21 @@ DOCUMENTS: dict[str, str] = {
     "University written test no. 2 (004)": "Contrôle écrit universitaire n° 2 (004)",
 }
 """The French names of the documents, where they have an English one."""
+
+
+PLACES: dict[str, str] = {
+    "annex (student's entries)": "annexe (copie d’un étudiant)",
+    "annex": "annexe",
+    "exercise": "exercice",
+    "two moons": "deux lunes",
+    "and summary": "et résumé",
+    "footnote": "note",
+    "steps": "étapes",
+    "part": "partie",
+    "with": "avec",
+    "and": "et",
+}
+"""The French words of the places in them."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +131,8 @@ def in_language(claim: Claim, lang: str | None = None) -> Claim:
     """The claim with its texts in a language; what its lab's `claims.fr.toml` leaves out is the same in both."""
     if (lang or get_language()) == "en":
         return claim
-    place = claim.source[len(claim.document) :]
+    words = "|".join(map(re.escape, PLACES))
+    place = re.sub(rf"\b({words})(?!\w)", lambda found: PLACES[found[1]], claim.source[len(claim.document) :])
     texts: dict[str, Any] = {"source": DOCUMENTS.get(claim.document, claim.document) + place}
     return replace(claim, **texts, **french().get(claim.id, {}))
 

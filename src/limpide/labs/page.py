@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -70,14 +70,17 @@ def _claim_rows(block: Block, done: LabRun) -> Iterator[dict[str, Any]]:
             "verdict": verdict_text(verdict),
             "is_good": verdict == "holds",
             "evidence": found.evidence if found else claim.verified,
+            "missing": done.missing.get(name, ""),
             "note": re.sub(r"^\[[^\]]*\]\s*", "", claim.note),
         }
 
 
 def to_html(markdown: str) -> str:
-    """Markdown with formulas between dollars, as HTML with MathML."""
+    """Markdown with formulas between dollars, as HTML with MathML; what stands between `::: answer QUESTION` and `:::`
+    is revealed by a click."""
     from latex2mathml.converter import convert
     from markdown_it import MarkdownIt
+    from mdit_py_plugins.container import container_plugin
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -86,8 +89,16 @@ def to_html(markdown: str) -> str:
         double_inline=True,
         renderer=lambda text, options: convert(text, display="block" if options["display_mode"] else "inline"),
     )
+    reader.use(container_plugin, "answer", render=_answer)
     html: str = reader.render(markdown)
     return html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
+
+
+def _answer(renderer: Any, tokens: Sequence[Any], i: int, *_given: Any) -> str:
+    if tokens[i].nesting < 0:
+        return "</details>\n"
+    question = escape(tokens[i].info.strip().removeprefix("answer").strip())
+    return f'<details class="answer"><summary>{question}</summary>\n'
 
 
 def _highlight(code: str) -> str:

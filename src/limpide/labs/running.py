@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from limpide.errors import MissingData, MissingPackage
 from limpide.labs.claims import CLAIMS, Claim, Finding, checks_of
 from limpide.labs.lab import Lab
 from limpide.labs.showing import collecting
@@ -31,6 +32,7 @@ class LabRun:
     """A lab that ran.
 
     findings  what each claim came to, by its id
+    missing   why a cell or a claim was left out, by its name: data or a package that is not there
     full      whether the long experiments ran whole
     """
 
@@ -38,6 +40,7 @@ class LabRun:
     full: bool
     cells: dict[str, CellRun] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def disagreements(self) -> list[tuple[Claim, Finding]]:
@@ -52,6 +55,8 @@ def run_lab(
 
     full           the long experiments whole, instead of the part that the story states
     cells, claims  False leaves them out
+
+    A cell that lacks its data or a package is left out with those behind it, a claim alone; all the rest runs.
     """
     started = time.perf_counter()
     done = LabRun(lab, full)
@@ -63,13 +68,22 @@ def run_lab(
         step += 1
         if watch:
             watch(name, step, n_steps)
-        done.cells[name] = _run_cell(lab, name, text, names, full)
+        try:
+            done.cells[name] = _run_cell(lab, name, text, names, full)
+        except (MissingData, MissingPackage) as error:
+            done.missing[name] = str(error)
+            done.cells[name] = CellRun(text, [str(error)])
+            step = len(code)
+            break
     for name, check in checks.items():
         step += 1
         if watch:
             watch(name, step, n_steps)
-        with collecting(lambda thing: None, full):
-            done.findings[name] = check()
+        try:
+            with collecting(lambda thing: None, full):
+                done.findings[name] = check()
+        except (MissingData, MissingPackage) as error:
+            done.missing[name] = str(error)
     done.seconds = time.perf_counter() - started
     return done
 

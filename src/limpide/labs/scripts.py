@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from typing import Any
 
 from limpide.i18n import _, get_language
 from limpide.labs.lab import Lab
+
+
+_ANSWER = re.compile(r"^::: answer (.*)$", re.MULTILINE)
 
 
 def to_script(lab: Lab) -> str:
@@ -44,7 +48,7 @@ def _cells(lab: Lab) -> list[tuple[str, str]]:
     cells = [("markdown", f"# {lab.title}\n\n{lab.aim}"), ("code", in_words(lab.cells[""]))]
     for block in lab.story():
         if block.kind == "prose":
-            cells.append(("markdown", block.text))
+            cells.append(("markdown", _ANSWER.sub(r"**\1**", block.text).replace("\n:::", "")))
         elif block.kind == "cell":
             cells.append(("code", in_words(lab.cells[block.text])))
     return cells
