@@ -8,6 +8,7 @@ import pytest
 
 from limpide import i18n
 from limpide.__main__ import main
+from limpide.errors import MissingData, MissingPackage
 from limpide.labs import CLAIMS, LABS, open_lab, run_lab
 from limpide.labs.claims import Finding, checks_of, french, in_language
 from limpide.labs.lab import FOLDER
@@ -41,8 +42,11 @@ def test_every_claim_of_a_lab_is_known_and_has_a_check(lab):
 
 
 @EVERY_LAB
-def test_a_lab_runs_and_finds_what_is_recorded(lab):
+def test_a_lab_runs_and_finds_what_is_recorded(lab, request, monkeypatch):
+    if "mnist" in (lab.folder / "cells.py").read_text("utf-8"):
+        monkeypatch.setenv("LIMPIDE_DATA", str(request.getfixturevalue("mnist_folder")))
     done = run_lab(lab)
+    assert not done.missing
     assert not [(claim.id, found) for claim, found in done.disagreements()]
     assert set(done.findings) | set(done.missing) >= set(lab.claims)
     assert not done.missing or "mnist" in (lab.folder / "cells.py").read_text("utf-8")
@@ -108,6 +112,36 @@ def test_a_wrong_check_is_told(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("limpide.labs.running.checks_of", lambda folder: false)
     assert main(["labs", "run", lab.name, "--out", str(tmp_path)]) == 1
     assert f"✗ {lab.claims[0]}: nothing" in capsys.readouterr().out
+
+
+def test_what_lacks_its_data_or_a_package_is_left_out_and_told(monkeypatch, capsys, tmp_path):
+    lab = next(iter(LABS.values()))
+    first, second, *others = lab.claims
+    real = checks_of(lab.folder)
+
+    def no_data():
+        raise MissingData("digits.gz: not here")
+
+    def no_package():
+        raise MissingPackage("engine torch: not here")
+
+    lacking = real | {first: no_data, second: no_package}
+    monkeypatch.setattr("limpide.labs.running.checks_of", lambda folder: lacking)
+    names = list(lab.cells)
+    monkeypatch.setitem(lab.cells, names[-1], "from limpide.errors import MissingData\nraise MissingData('no digits')")
+    done = run_lab(lab)
+    assert done.missing == {
+        names[-1]: "no digits",
+        first: "digits.gz: not here",
+        second: "engine torch: not here",
+    }
+    assert set(done.findings) == set(others)
+    page = render_page(done)
+    assert page.count("Not recomputed here") == 2
+    assert "no digits" in page
+    assert main(["labs", "run", lab.name, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "1 step left out: digits.gz: not here" in out
 
 
 def test_labs_are_found_by_name_and_number_and_a_wrong_name_is_told(capsys):

@@ -98,7 +98,7 @@ def show_whole_numbers(axis: Axis) -> None:
 
 def show_powers(axis: Axis, low: float, high: float) -> None:
     """A log axis from `low` to `high` with plain numbers: 0.1, 0.2, 0.5, 1."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks: list[float] = []
@@ -106,6 +106,10 @@ def show_powers(axis: Axis, low: float, high: float) -> None:
         ticks = [m * 10.0**e for e in range(first, last + 1) for m in steps if low <= m * 10.0**e <= high]
         if len(ticks) <= 7:
             break
+    if len(ticks) < 3:
+        ticks = [
+            float(tick) for tick in MaxNLocator(nbins=4).tick_values(low, high) if low <= tick <= high and tick > 0
+        ]
     axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / 7)] if ticks else [low, high]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _position: tick_text(value)))
@@ -135,5 +139,10 @@ def name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None
         if gap > 0:
             moved[below] -= gap / 2
             moved[above] += gap / 2
+    # above the axes there is hardly room for half a name
+    highest = height + 2
+    for i in reversed(order):
+        moved[i] = min(moved[i], highest)
+        highest = moved[i] - TEXT_SIZE * 1.25
     for (x, y, name, colour), was, now in zip(ends, wanted, moved):
         axes.annotate(name, (x, y), (7, now - was), textcoords="offset points", color=colour, va="center")
