@@ -80,6 +80,8 @@ def shelf(tmp_path_factory):
     write_houses(folder, rng)
     write_sales(folder, rng)
     write_drawings(folder)
+    (question,) = (code for info, code in BLOCK.findall(page("en", "questions.md")) if info == "toml")
+    folder.joinpath("mine.toml").write_text(question)
     with contextlib.chdir(folder):
         quick = {"report": False, "baselines": False}
         limpide.train("houses.csv", target="price", epochs=4, **quick)
@@ -119,7 +121,7 @@ def test_few_blocks_are_left_out():
     infos = [info for name in PAGES for info, _code in BLOCK.findall(page("en", name)) if "{" not in info]
     assert {info.partition(" ")[0] for info in infos} == {"sh", "python", "toml", "text"}
     assert {info.partition(" ")[2] for info in infos} == {"", *NOT_RUN}
-    assert sum("no-run" in info for info in infos) == 4
+    assert sum("no-run" in info for info in infos) == 6
 
 
 def test_the_recipe_of_the_guide_is_one():

@@ -321,3 +321,11 @@ def test_bytes_of_any_kind_give_a_table_or_an_error(content, start):
     except DataError as error:
         outcome = len(error.problems)
     assert outcome > 0
+
+
+def test_what_was_found_in_a_table_of_both_marks_reads_it_the_same_again():
+    rows = "area;price\n" + "".join(f"2{i},5;{1 + i}.00{i},25\n" for i in range(9)) + "30,5;3.0555\n"
+    first = read_content("a.csv", rows.encode(), Asked())
+    again = read_content("a.csv", rows.encode(), Asked(first.reading))
+    assert first.frame["price"].dtype == pl.Float64
+    assert again.frame.equals(first.frame)

@@ -130,6 +130,9 @@ def with_numbers(
     marks_seen: dict[str, Any] = {
         name: next(iter(found - {""})) if len(found - {""}) == 1 else None for name, found in seen.items()
     }
+    if len(seen["decimal"] - {""}) > 1 and marks_seen["thousands"] in (".", ","):
+        # it would say which is the decimal one, which is both
+        marks_seen["thousands"] = None
     reading = replace(reading, dates=_first_of_dates(columns), **marks_seen)
     return Table(pl.DataFrame(columns), notes, replace(asked.given.over(reading), units=units))
 
