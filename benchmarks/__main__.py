@@ -31,6 +31,8 @@ BENCHMARKS = {
     "comparing": [ONE],
     "streaming": [ONE],
     "peers": [ONE, DEFAULT],
+    "tracing": [ONE],
+    "doctor": [ONE],
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RESULTS = ROOT / "benchmarks" / "results"

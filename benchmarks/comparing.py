@@ -56,11 +56,10 @@ class Replayed:
         self.outcomes: dict[str, Outcome] = {}
 
     def __call__(self, recipes: Any, **terms: Any) -> Iterator[tuple[int, Outcome]]:
-        """The outcomes of the recipes, those not met before trained first."""
-        missing = [recipe for recipe in recipes if recipe.hash() not in self.outcomes]
-        for _i, outcome in train_many(missing, **terms) if missing else ():
-            self.outcomes[outcome.recipe.hash()] = outcome
+        """The outcomes of the recipes, one not met before trained first."""
         for i, recipe in enumerate(recipes):
+            if recipe.hash() not in self.outcomes:
+                ((_first, self.outcomes[recipe.hash()]),) = train_many([recipe], **terms)
             yield i, self.outcomes[recipe.hash()]
 
 

@@ -91,7 +91,7 @@ def epoch_turn(job: Job) -> Callable[[], float]:
     def epoch() -> None:
         for _time in range(times):
             for x, y, order in fit._windows(1):
-                losses = fit.trainer.run(x, y, order, fit.batch_size, fit._noise(1))
+                losses = fit.trainer.run(x, y, order, fit.batch_size, fit.noise(1))
                 assert isfinite(losses[-1])
 
     return lambda: 1e9 * seconds(epoch) / (times * n)

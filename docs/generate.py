@@ -9,6 +9,7 @@ import gettext
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -30,6 +31,11 @@ FRENCH = {
     "name": "nom",
     "formula": "formule",
     "derivative": "dérivée",
+    "diagnosis": "diagnostic",
+    "looks at": "regarde",
+    "found from": "trouvé à partir de",
+    "figure": "figure",
+    "drawn from": "vient de",
     "range": "bornes",
     "source": "source",
     "expects": "reçoit",
@@ -246,6 +252,49 @@ def initializers() -> str:
     return simple(INITIALIZERS.rows())
 
 
+def diagnoses() -> str:
+    """What the doctor looks for."""
+    from limpide.doctor import DIAGNOSES
+
+    rows = (
+        (code(row.name), escape(_(row.looks_at)), escape(row.rule()), escape(row.source)) for row in DIAGNOSES.rows()
+    )
+    return table(("diagnosis", "looks at", "found from", "source"), rows)
+
+
+def figures() -> str:
+    """Every figure of a run."""
+    from limpide.figures import FIGURES
+    from limpide.figures.asking import options_of
+    from limpide.figures.catalogue import NEEDS
+
+    rows = []
+    for name, kind in FIGURES.items():
+        options = ", ".join(code(f"{o}={'|'.join(words)}" if words else o) for o, words in options_of(name).items())
+        rows.append((code(name), escape(_(kind.shows)), escape(_(NEEDS[kind.needs])), options))
+    return table(("figure", "meaning", "drawn from", "option"), rows)
+
+
+def boundary() -> str:
+    """What a network answers where, drawn while the guide is made."""
+    picture: str = example().figures.boundary(x="petal_length_cm", y="petal_width_cm")._repr_html_()
+    return picture + "\n"
+
+
+def path() -> str:
+    """The way of its training."""
+    picture: str = example().figures.path()._repr_html_()
+    return picture + "\n"
+
+
+@lru_cache(maxsize=1)
+def example() -> Any:
+    """The run that the pictures show."""
+    from limpide.training import train
+
+    return train("iris", epochs=40, network="8 relu", rate=0.01, save=False, baselines=False)
+
+
 def simple(rows: Iterable[Any]) -> str:
     """Rows that have a name, a formula and a source."""
     return table(
@@ -254,6 +303,20 @@ def simple(rows: Iterable[Any]) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    part.__name__: part for part in (recipe, cli, environment, activations, losses, optimizers, schedules, initializers)
+    part.__name__: part
+    for part in (
+        recipe,
+        cli,
+        environment,
+        activations,
+        losses,
+        optimizers,
+        schedules,
+        initializers,
+        diagnoses,
+        figures,
+        boundary,
+        path,
+    )
 }
 """By the name that a page asks for."""

@@ -213,8 +213,8 @@ def test_a_figure_of_the_other_task_says_which_one_to_take(costs, digits):
 
 def test_the_suffix_says_how_a_figure_is_saved(costs, tmp_path):
     shown = costs.figures.loss()
-    assert shown.save(tmp_path / "loss.svg").read_text("utf-8") == shown.svg()
-    assert shown.save(tmp_path / "loss.png").read_bytes() == shown.png()
+    assert shown.save(tmp_path / "loss.svg").read_text("utf-8") == shown.svg(captioned=True)
+    assert shown.save(tmp_path / "loss.png").read_bytes() == shown.png(captioned=True)
     assert shown.save(tmp_path / "loss.pdf").read_bytes().startswith(b"%PDF")
     with pytest.raises(InputError) as caught:
         shown.save("loss.gif")

@@ -258,3 +258,30 @@ def test_workers_do_not_outlive_a_script_that_is_killed(script):
     process.kill()
     process.wait()
     assert all(gone(number) for number in started)
+
+
+def test_an_iterator_that_does_not_know_the_next_is_asked_again_after_an_outcome():
+    """As a search does: the second recipe follows from the first outcome."""
+    recipe, done = IRIS.replace(engine="compiled"), []
+
+    class Next:
+        def __init__(self):
+            self.given, self.asked = 0, 0
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.asked += 1
+            if self.given > len(done):
+                return None
+            if self.given == 3:
+                raise StopIteration
+            self.given += 1
+            return recipe.replace(seed=self.given)
+
+    to_come = Next()
+    for i, outcome in lp.train_many(to_come, workers=2):
+        done.append((i, outcome.recipe.seed))
+    assert done == [(0, 1), (1, 2), (2, 3)]
+    assert to_come.asked > 4

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from limpide.data.dataset import Dataset as Dataset
     from limpide.data.sources import open_source as open_source
+    from limpide.doctor import Doctor as Doctor
+    from limpide.doctor import diagnose as diagnose
+    from limpide.doctor import find_rates as find_rates
     from limpide.errors import LimpideError as LimpideError
     from limpide.estimators.classifier import NetworkClassifier as NetworkClassifier
     from limpide.estimators.regressor import NetworkRegressor as NetworkRegressor
     from limpide.experiment.comparing import compare as compare
     from limpide.experiment.comparison import Comparison as Comparison
+    from limpide.explaining import Explanation as Explanation
+    from limpide.explaining import explain as explain
     from limpide.i18n import set_language as set_language
     from limpide.many import Outcome as Outcome
     from limpide.many import train_many as train_many
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from limpide.recipe import Recipe as Recipe
     from limpide.runs import Run as Run
     from limpide.runs import load as load
+    from limpide.tuning.outcome import Search as Search
+    from limpide.tuning.searching import search as search
     from limpide.training import fit as fit
     from limpide.training import train as train
 
@@ -35,6 +42,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Comparison": "limpide.experiment.comparison",
     "Dataset": "limpide.data.dataset",
+    "Doctor": "limpide.doctor",
+    "Explanation": "limpide.explaining",
     "LimpideError": "limpide.errors",
     "Network": "limpide.nn.network",
     "NetworkClassifier": "limpide.estimators.classifier",
@@ -42,10 +51,15 @@ _HOMES = {
     "Outcome": "limpide.many",
     "Recipe": "limpide.recipe",
     "Run": "limpide.runs",
+    "Search": "limpide.tuning.outcome",
     "compare": "limpide.experiment.comparing",
+    "diagnose": "limpide.doctor",
+    "explain": "limpide.explaining",
+    "find_rates": "limpide.doctor",
     "fit": "limpide.training",
     "load": "limpide.runs",
     "open_source": "limpide.data.sources",
+    "search": "limpide.tuning.searching",
     "set_language": "limpide.i18n",
     "train": "limpide.training",
     "train_many": "limpide.many",
@@ -54,6 +68,8 @@ _HOMES = {
 __all__ = [
     "Comparison",
     "Dataset",
+    "Doctor",
+    "Explanation",
     "LimpideError",
     "Network",
     "NetworkClassifier",
@@ -61,10 +77,15 @@ __all__ = [
     "Outcome",
     "Recipe",
     "Run",
+    "Search",
     "compare",
+    "diagnose",
+    "explain",
+    "find_rates",
     "fit",
     "load",
     "open_source",
+    "search",
     "set_language",
     "train",
     "train_many",

@@ -92,6 +92,15 @@ def format_count(n: int) -> str:
     return _in_language(f"{n:,}")
 
 
+def format_written(number: str) -> str:
+    """A number already written in English, as the language writes it.
+
+    >>> format_written("0.1")
+    '0.1'
+    """
+    return _in_language(number)
+
+
 def _in_language(number: str) -> str:
     """A number written in English, with the marks of the user's language."""
     if _language == "en":

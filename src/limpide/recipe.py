@@ -12,22 +12,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from limpide.engines.base import float_type
 from limpide.errors import RecipeError, did_you_mean, problem
-from limpide.i18n import N_, _, format_number
+from limpide.i18n import N_, _
 from limpide.nn.optimizers import Optimizer, make_optimizer
+from limpide.sections import Section, problems_in
 
 FORMAT: Literal[1] = 1
 """The version of the recipe's own form, written as `limpide = 1`."""
 
+SPACE = "space"
+"""The section that `limpide search` alone reads."""
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-
-class DataSection(_Section):
+class DataSection(Section):
     """What to learn from."""
 
     source: str = Field(description=N_("a built-in name, a file, a folder"))
@@ -45,7 +45,7 @@ class DataSection(_Section):
     memory: str | None = Field(default=None, description=N_("what a stream may hold at a time, such as 2 GB"))
 
 
-class SplitSection(_Section):
+class SplitSection(Section):
     """Which rows train, validate and test."""
 
     method: Literal["random", "stratified", "group", "time", "ordered", "last", "distinct", "hash"] | None = Field(
@@ -61,7 +61,7 @@ class SplitSection(_Section):
     )
 
 
-class PreparationSection(_Section):
+class PreparationSection(Section):
     """Layer 0: how raw values become numbers; fitted on the training rows only."""
 
     standardise: bool = Field(default=True, description=N_("inputs to mean 0 and standard deviation 1"))
@@ -79,14 +79,14 @@ class PreparationSection(_Section):
     )
 
 
-class NetworkSection(_Section):
+class NetworkSection(Section):
     """The layers."""
 
     layers: str | None = Field(default=None, description=N_("hidden layers, or the whole network"))
     initializer: str | None = Field(default=None, description=N_("how weights are born"))
 
 
-class OptimizerSection(_Section):
+class OptimizerSection(Section):
     """How a gradient becomes an update."""
 
     name: str | None = Field(default=None, description=N_("sgd, momentum, nesterov, rmsprop, adam or adamw"))
@@ -106,7 +106,7 @@ class OptimizerSection(_Section):
         return make_optimizer(self.name or "adam", **given, **self.options, schedule=schedule)
 
 
-class TrainingSection(_Section):
+class TrainingSection(Section):
     """How long, and when to stop."""
 
     loss: str | None = Field(default=None, description=N_("what training lowers"))
@@ -131,7 +131,7 @@ class TrainingSection(_Section):
     )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """Everything needed to redo a run.
 
     >>> recipe = Recipe.from_options("iris", epochs=3)
@@ -173,7 +173,7 @@ class Recipe(_Section):
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
-            raise RecipeError(*_problems(cls, error, where)) from None
+            raise RecipeError(*problems_in(cls, error, where)) from None
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -192,6 +192,8 @@ class Recipe(_Section):
         path = Path(path)
         data = _read_toml(path)
         beside = data.pop(section, {})
+        # what a search tries stands beside what a training needs
+        data.pop(SPACE, None)
         if not isinstance(beside, dict):
             raise RecipeError(problem(f"{path.name}, {section}", _("a section"), repr(beside)))
         recipe = cls.from_dict(data, f"{path.name}, ")
@@ -302,7 +304,7 @@ class Recipe(_Section):
         document = tomlkit.document()
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if not isinstance(value, _Section):
+            if not isinstance(value, Section):
                 item = tomlkit.item(value)
                 if field.description:
                     item.comment(comments.get(name, _(field.description)))
@@ -354,7 +356,7 @@ def _options() -> Iterator[tuple[str, str]]:
     }
     for name, field in Recipe.model_fields.items():
         section = field.annotation
-        if isinstance(section, type) and issubclass(section, _Section):
+        if isinstance(section, type) and issubclass(section, Section):
             for key in section.model_fields:
                 yield better.get(f"{name}.{key}", key), f"{name}.{key}"
         elif name != "limpide":
@@ -363,59 +365,3 @@ def _options() -> Iterator[tuple[str, str]]:
 
 OPTIONS: dict[str, str] = dict(_options())
 """Flat option -> dotted key of the recipe: what `limpide.train` takes by name."""
-
-
-def _problems(cls: type[BaseModel], error: ValidationError, where: str) -> Iterator[str]:
-    """Each problem pydantic found, in our words and the user's language."""
-    for found in error.errors(include_url=False):
-        path = ".".join(str(part) for part in found["loc"])
-        given = repr(found["input"])
-        given = given if len(given) < 60 else given[:57] + "..."
-        kind, context = found["type"], found.get("ctx", {})
-        if kind == "extra_forbidden":
-            known = _known_keys(cls, found["loc"][:-1])
-            yield _('{where}unknown key "{key}"; {mend}').format(
-                where=where, key=path, mend=did_you_mean(str(found["loc"][-1]), known)
-            )
-        elif kind == "missing":
-            yield _('{where}the key "{key}" is missing').format(where=where, key=path)
-        elif kind == "literal_error":
-            names = context["expected"].replace(" or ", ", ")
-            yield problem(f"{where}{path}", _("one of {names}").format(names=names), given)
-        else:
-            yield problem(f"{where}{path}", _expected(kind, context, found["msg"]), given)
-
-
-def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
-    """What a value should have been, by pydantic's code."""
-    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-    if kind in bounds:
-        words = {
-            "gt": _("a number above {bound}"),
-            "ge": _("a number of at least {bound}"),
-            "lt": _("a number below {bound}"),
-            "le": _("a number of at most {bound}"),
-        }
-        return words[bounds[kind]].format(bound=format_number(context[bounds[kind]]))
-    types = {
-        "int_type": _("a whole number"),
-        "int_from_float": _("a whole number"),
-        "float_type": _("a number"),
-        "finite_number": _("a finite number"),
-        "string_type": _("a text"),
-        "bool_type": _("true or false"),
-        "list_type": _("a list"),
-        "dict_type": _("a table of keys and values"),
-        "model_type": _("a section"),
-    }
-    return types.get(kind, message)
-
-
-def _known_keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the section at this path."""
-    for part in path:
-        annotation = cls.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        cls = annotation
-    return list(cls.model_fields)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ from limpide.openings import read_openings, record_opening
 from limpide.recipe import Recipe
 
 if TYPE_CHECKING:
+    from limpide.explaining import Explanation
     from limpide.figures import Figures
 
 FORMAT = 1
@@ -118,9 +120,9 @@ class Run:
         """How often the test set was opened: by the training, and since."""
         return 1 + (len(read_openings(self.path)) if self.path is not None else 0)
 
-    @property
+    @cached_property
     def figures(self) -> Figures:
-        """The figures of this run: `run.figures.loss()`."""
+        """The figures of this run: `run.figures.loss()`; they keep the data once one has asked for them."""
         from limpide.figures import Figures
 
         return Figures(self)
@@ -201,6 +203,12 @@ class Run:
     def predictions_array(self, inputs: Any) -> np.ndarray:
         """`outputs`, for raw inputs."""
         return self.outputs(self.preparation.transform(inputs))
+
+    def explain(self, **asked: Any) -> Explanation:
+        """One step of its training opened, each number with the arithmetic that made it: see `limpide.explain`."""
+        from limpide.explaining import explain
+
+        return explain(self, **asked)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report as one HTML file; into the run folder when no path is given.

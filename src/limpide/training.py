@@ -94,7 +94,7 @@ class Fit:
         while self.stop is None:
             started, number, noise = self._start_epoch()
             losses = np.zeros(0)
-            for x, y, rows in self._batches(number):
+            for x, y, rows in self.batches(number):
                 loss = self.trainer.run(x, y, rows, self.batch_size, noise)
                 losses = np.concatenate([losses, loss])
                 if not isfinite(loss[-1]):
@@ -117,7 +117,7 @@ class Fit:
             self.trainer.load_state(self._state)
         self._is_mid_epoch = True
         number = len(self.history) + 1
-        return time.perf_counter(), number, self._noise(number)
+        return time.perf_counter(), number, self.noise(number)
 
     def _windows(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """The rows of an epoch with the order of their visits: all at once, or window by window where they stream."""
@@ -134,8 +134,8 @@ class Fit:
         most = recipe.training.shift
         return shifted(x, most, seeds.stream(recipe.seed, "shift", number)) if most else x
 
-    def _batches(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Likewise, batch by batch."""
+    def batches(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The rows of an epoch, batch by batch, as `trainer.run` takes them."""
         for x, y, order in self._windows(number):
             for start in range(0, len(order), self.batch_size):
                 yield x, y, order[start : start + self.batch_size]
@@ -144,7 +144,7 @@ class Fit:
     def _per_epoch(self) -> int:
         return -(-self.job.sizes["train"] // self.batch_size)
 
-    def _noise(self, number: int) -> Noise:
+    def noise(self, number: int) -> Noise:
         """Each layer's stream for this epoch: the same one for all its batches."""
         return lru_cache(maxsize=None)(lambda path: seeds.stream(self.job.recipe.seed, "noise", number, path))
 
@@ -208,8 +208,8 @@ class Fit:
     def _diverged(self, number: int, n_losses: int) -> None:
         """Find where NaN or Inf first stood: go back to the start of the epoch and walk to the bad update."""
         self.trainer.load_state(self._state)
-        noise, place = self._noise(number), None
-        for i, (x, y, rows) in enumerate(self._batches(number)):
+        noise, place = self.noise(number), None
+        for i, (x, y, rows) in enumerate(self.batches(number)):
             # the streams of noise move on with each pass: the step that is opened gets those of the step that is made
             opened = {path: copy.deepcopy(noise(path)) for path in self.job.network.paths}
             trace = self.trainer.trace(x[rows], y[rows], opened.__getitem__)
@@ -409,7 +409,7 @@ def resume(
     folder = Path(path)
     with Progress.again(folder) if place().is_first else nullcontext() as progress:
         recipe = Recipe.read(folder / RECIPE)
-        training = Fit(prepare(recipe if source is None else source, **({} if source is None else _flat(recipe))))
+        training = Fit(prepare(recipe if source is None else source, **({} if source is None else flat_options(recipe))))
         training.load_state(*last_state(folder))
         if progress is None:
             return _drain(training, None, None, baselines=False)
@@ -419,7 +419,7 @@ def resume(
     return run
 
 
-def _flat(recipe: Recipe) -> dict[str, Any]:
+def flat_options(recipe: Recipe) -> dict[str, Any]:
     """The recipe's values as flat options, for data given anew."""
     return {name: recipe.value(key) for name, key in OPTIONS.items() if name != "source"}
 

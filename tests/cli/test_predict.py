@@ -46,6 +46,17 @@ def test_a_prediction_of_values_shows_each_probability_and_what_was_never_seen(s
     assert [note["level"] for note in facts["notes"]] == ["warning"]
 
 
+def test_a_sum_is_asked_in_the_units_of_the_data(shown):
+    words = ["--network", "16x3 relu", "--optimizer", "adam", "--rate", "0.01", "--epochs", "5", "--split", "distinct"]
+    assert shown("train", "calculator", *words, *FAST[2:], "--quiet", "--no-baselines", "--out", "sums")[0] == 0
+    code, out, _err = shown("predict", "sums", "--set", "a=50", "--set", "b=50", "--lang", "en")
+    assert code == 0
+    assert out.startswith("result = ")
+    assert abs(float(out.splitlines()[0].removeprefix("result = ")) - 100) < 2
+    _code, out, _err = shown("predict", "sums", "--set", "a=150", "--set", "b=6", "--lang", "en")
+    assert "a: 1 value outside the training range" in out
+
+
 def test_values_that_are_missing_or_unknown_are_all_named(shown, diabetes):
     code, out, err = shown("predict", diabetes, "--set", "bmi=1", "--set", "agee=2")
     assert (code, out) == (2, "")

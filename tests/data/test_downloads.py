@@ -11,7 +11,7 @@ import pytest
 
 from limpide.data import mnist
 from limpide.data.downloads import WATCH, Remote, data_folder, fetch_all
-from limpide.errors import DataError
+from limpide.errors import DataError, MissingData
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
 PACKED = gzip.compress(CONTENT)
@@ -134,7 +134,7 @@ def test_the_next_mirror_is_asked(mirror, tmp_path):
 
 
 def test_without_a_network_the_message_says_what_to_do(tmp_path):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(MissingData) as caught:
         fetch_all([REMOTE], ["http://127.0.0.1:9"], tmp_path)
     (line,) = caught.value.problems
     assert line.startswith("digits.gz: expected a copy from one of its mirrors, got http://127.0.0.1:9: ")

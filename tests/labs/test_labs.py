@@ -144,6 +144,18 @@ def test_what_lacks_its_data_or_a_package_is_left_out_and_told(monkeypatch, caps
     assert "1 step left out: digits.gz: not here" in out
 
 
+def test_all_labs_run_one_after_the_other_and_are_summed_up(monkeypatch, capsys, tmp_path):
+    few = {name: LABS[name] for name in ("one-neuron", "forward-pass")}
+    monkeypatch.setattr("limpide.labs.lab.LABS", few)
+    assert main(["labs", "run", "all", "--out", str(tmp_path)]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(lab.title) for line, lab in zip(lines, few.values()))
+    n = sum(len(lab.claims) for lab in few.values())
+    assert last.startswith(f"2 labs: {n} claims recomputed, 0 otherwise than recorded; ")
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(few)
+
+
 def test_labs_are_found_by_name_and_number_and_a_wrong_name_is_told(capsys):
     first = next(iter(LABS.values()))
     assert open_lab(first.name) is open_lab("1") is first
@@ -175,3 +187,8 @@ def test_a_quiz_in_the_terminal_counts_what_is_right(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "The bias is missing." in out
     assert "1 of 2 right" in out
+
+
+def test_every_claim_and_every_system_of_the_documents_is_in_one_lab():
+    assert sorted(name for lab in LABS.values() for name in lab.claims) == sorted(CLAIMS)
+    assert sorted(number for lab in LABS.values() for number in lab.systems) == list(range(1, 64))

@@ -13,14 +13,18 @@ import limpide
 from limpide.cli.checking import check
 from limpide.cli.comparing import compare
 from limpide.cli.completion import complete_parameters, completion
+from limpide.cli.doctor import doctor, rates
 from limpide.cli.engines import engines, settings
+from limpide.cli.explaining import explain
 from limpide.cli.exporting import export
+from limpide.cli.figures import figure
 from limpide.cli.labs import labs
 from limpide.cli.options import lang
 from limpide.cli.predictions import evaluate, predict
 from limpide.cli.recipes import recipes
 from limpide.cli.runs import runs, show
 from limpide.cli.screen import complain
+from limpide.cli.searching import search
 from limpide.cli.training import new, resume, train
 from limpide.cli.understanding import data, network
 from limpide.distributed import signed
@@ -43,11 +47,16 @@ class _InOrder(click.Group):
         train,
         resume,
         compare,
+        search,
         predict,
         evaluate,
         runs,
         show,
+        figure,
         check,
+        explain,
+        doctor,
+        rates,
         data,
         new,
         recipes,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from limpide.cli.options import as_json, data_options, lang, reading_options, toml_value
+from limpide.cli.options import as_json, data_options, lang, reading_options, storage_option, toml_value
 from limpide.cli.screen import complain, empty_table, labelled, open_console, print_json, printable, show_facts
 from limpide.cli.training import read_recipe, recipe_options
 from limpide.errors import RecipeError, problem
@@ -96,6 +96,7 @@ def _values(text: str) -> list[Any]:
 )
 @click.option("--open-test", is_flag=True, help=_("Measure the best variant on the test set at the end."))
 @click.option("--out", metavar="DIR", type=click.Path(), help=_("The folder; else one in comparisons."))
+@storage_option
 @click.option("--no-report", is_flag=True, help=_("Write no report."))
 @click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
 @data_options
@@ -109,7 +110,7 @@ def compare(sources: tuple[str, ...], no_report: bool, quiet: bool, is_json: boo
     from limpide.experiment.questions import asked_by
     from limpide.experiment.variants import name_sources, recipe_file
 
-    own = ("vary", "seeds", "metric", "splits", "zone", "workers", "budget", "open_test", "out")
+    own = ("vary", "seeds", "metric", "splits", "zone", "workers", "budget", "open_test", "out", "storage")
     terms = {name: values.pop(name) for name in own}
     asked = asked_by(sources)
     if asked is not None:

@@ -56,15 +56,19 @@ def run(name: str, out: Path, full: bool, is_json: bool) -> int:
     from limpide.labs.running import run_lab
 
     console, runs = open_console(is_json), []
-    for lab in LABS.values() if name == "all" else [open_lab(name)]:
+    chosen = list(LABS.values()) if name == "all" else [open_lab(name)]
+    for number, lab in enumerate(chosen, 1):
         with console.status("") as status:
-            told = lambda what, i, n: status.update(f"{lab.title}  {i}/{n}  {what}")  # noqa: B023, E731
+            place = f"{number}/{len(chosen)}  {lab.title}" if name == "all" else lab.title
+            told = lambda what, i, n: status.update(f"{place}  {i}/{n}  {what}")  # noqa: B023, E731
             done = run_lab(lab, full=full, watch=told)
         out.mkdir(parents=True, exist_ok=True)
         path = out / f"{lab.name}.html"
         write_bytes(path, render_page(done).encode())
         _tell(console, done, path)
         runs.append(done)
+    if name == "all":
+        _tell_all(console, runs)
     if is_json:
         print_json({"labs": [_facts(done) for done in runs]})
     return int(any(done.disagreements() for done in runs))
@@ -72,7 +76,11 @@ def run(name: str, out: Path, full: bool, is_json: bool) -> int:
 
 def _tell(console: Console, done: LabRun, path: Path) -> None:
     """A line on the lab, and one for each claim that came out otherwise than recorded."""
-    text = _("{n} claims recomputed, {wrong} otherwise than recorded; {seconds} s; {path}").format(
+    text = ngettext(
+        "{n} claim recomputed, {wrong} otherwise than recorded; {seconds} s; {path}",
+        "{n} claims recomputed, {wrong} otherwise than recorded; {seconds} s; {path}",
+        len(done.findings),
+    ).format(
         n=format_count(len(done.findings)),
         wrong=format_count(len(done.disagreements())),
         seconds=format_decimal(done.seconds, 1),
@@ -84,6 +92,22 @@ def _tell(console: Console, done: LabRun, path: Path) -> None:
         console.print("  · " + text.format(n=format_count(len(names)), reason=reason), soft_wrap=True)
     for claim, found in done.disagreements():
         console.print(f"  ✗ {claim.id}: {found.evidence}", soft_wrap=True)
+
+
+def _tell_all(console: Console, runs: list[LabRun]) -> None:
+    """A line on all the labs together."""
+    n_claims = sum(len(done.findings) for done in runs)
+    text = ngettext(
+        "{n} claim recomputed, {wrong} otherwise than recorded; {seconds} s",
+        "{n} claims recomputed, {wrong} otherwise than recorded; {seconds} s",
+        n_claims,
+    ).format(
+        n=format_count(n_claims),
+        wrong=format_count(sum(len(done.disagreements()) for done in runs)),
+        seconds=format_decimal(sum(done.seconds for done in runs), 0),
+    )
+    title = ngettext("{n} lab", "{n} labs", len(runs)).format(n=format_count(len(runs)))
+    console.print(labelled(title, text), soft_wrap=True)
 
 
 def _missing(done: LabRun) -> dict[str, list[str]]:

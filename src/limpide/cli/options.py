@@ -19,6 +19,11 @@ lang = click.option(
     help=_("Language of everything shown; the system's when left out."),
 )
 as_json = click.option("--json", "is_json", is_flag=True, help=_("Print one JSON object on standard output."))
+storage_option = click.option(
+    "--storage",
+    metavar="ADDRESS",
+    help=_("A database that several machines share, such as postgresql://user@host/name; needs Optuna."),
+)
 
 
 def read_pairs(context: click.Context, option: click.Parameter, words: Sequence[str]) -> dict[str, str]:

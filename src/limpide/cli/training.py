@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from limpide.cli.checkups import show_checkup, watched
 from limpide.cli.options import as_json, data_options, lang, read_pairs, reading_options, recipe_values
 from limpide.cli.screen import as_command, complain, open_console, print_json, printable
 from limpide.distributed import place
@@ -18,6 +19,7 @@ from limpide.i18n import _
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from limpide.doctor import Doctor
     from limpide.job import Job
     from limpide.recipe import Recipe
     from limpide.runs import Run
@@ -111,6 +113,7 @@ def read_recipe(source: str | Recipe, values: Mapping[str, Any]) -> Recipe:
 @click.option("--no-report", is_flag=True, help=_("Write no report."))
 @click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
 @log_option
+@click.option("--doctor", "is_watched", is_flag=True, help=_("Watch the training, and say at its end what is wrong."))
 @click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
 @as_json
 @lang
@@ -120,6 +123,7 @@ def train(
     no_report: bool,
     no_baselines: bool,
     log: tuple[str, ...],
+    is_watched: bool,
     quiet: bool,
     is_json: bool,
     **values: Any,
@@ -131,12 +135,16 @@ def train(
     from limpide.training import train as train_run
 
     console = open_console(is_json)
-    with open_loggers(*log) as loggers, _shown(console, source, quiet) as watch:
-        watch = loggers.beside(watch)
+    with (
+        watched(is_watched, console) as doctor,
+        open_loggers(*log) as loggers,
+        _shown(console, source, quiet) as watch,
+    ):
+        watch = loggers.beside(doctor.beside(watch) if doctor else watch)
         run = train_run(recipe, out=out, report=not no_report, baselines=not no_baselines, watch=watch)
         loggers.close(run)
     complain(loggers.problems)
-    return _show_trained(console, run, quiet, is_json)
+    return _show_trained(console, run, quiet, is_json, doctor)
 
 
 @click.command(
@@ -174,7 +182,7 @@ def _shown(console: Console, source: str, quiet: bool) -> AbstractContextManager
     return nullcontext() if quiet or not place().is_first else Progress(console, source)
 
 
-def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool) -> int:
+def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool, doctor: Doctor | None = None) -> int:
     """What a training ends with, and its exit code."""
     from limpide.cli.pages import SHORT, metrics_table, show_end
 
@@ -187,8 +195,11 @@ def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool) -> int
         console.print()
     if not (quiet and is_json):
         show_end(console, run)
+    if doctor is not None:
+        doctor.keep(run)
+        show_checkup(console, doctor.checkup)
     if is_json:
-        print_json(run.facts())
+        print_json(run.facts() | ({} if doctor is None else {"doctor": doctor.checkup.to_dict()}))
     if run.stop.reason == "diverged":
         complain([run.stop.sentence()])
         return 1

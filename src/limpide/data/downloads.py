@@ -76,7 +76,9 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MissingData(problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere())) from None
+        raise MissingData(
+            problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere())
+        ) from None
     part = folder / f"{remote.name}.part"
     answers = []
     for mirror in mirrors:

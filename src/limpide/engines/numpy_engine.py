@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from limpide.arrays import Array, Tree
 from limpide.engines.base import LayerTrace, Noise, Precision, Trace
-from limpide.nn.layers import EVALUATION, Mode
+from limpide.nn.layers import EVALUATION, TRAINING, Mode
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network, Parameters, backward, forward
 from limpide.nn.optimizers import Optimizer
@@ -88,6 +88,7 @@ class NumpyTrainer:
         self.parameters = Parameters.of(network, weights, self.dtype)
         self.optimizer_state = optimizer.init(self.parameters.flat)
         self.step = 0
+        self._spans = [(slot.name, slice(slot.start, slot.stop), slot.shape) for slot in network.slots]
 
     def run(self, x: Array, y: Array, order: Array, batch_size: int, noise: Noise) -> np.ndarray:
         """One epoch: an update for each batch of `order`; the loss of each batch before its update."""
@@ -154,31 +155,32 @@ class NumpyTrainer:
         self.optimizer_state = held["optimizer"]
         self.step = int(state["step"])
 
-    def trace(self, x: Array, y: Array, noise: Noise) -> Trace:
-        """The next step on this batch, opened; nothing is changed."""
+    def trace(self, x: Array, y: Array, noise: Noise | None) -> Trace:
+        """The next step on this batch, opened; nothing is changed. Without noise it is an evaluation pass."""
         network, layers = self.network, self.parameters.layers
         x, y = self._in_precision(x), self._in_precision(y)
         with _quiet():
             output, outs = forward(network, layers, x, _modes(network, noise))
-            dy = self.loss.gradient(output, y)
+            value, dy = self.loss.mean(output, y), self.loss.gradient(output, y)
             traces: list[LayerTrace] = []
-            for i in reversed(range(len(network.layers))):
+            paths = network.paths
+            for i in reversed(range(len(paths))):
                 entered = outs[i - 1].y if i else x
                 dx, grads = network.layers[i].backward(layers[i], outs[i].cache, dy)
-                traces.append(LayerTrace(network.paths[i], entered, outs[i].y, dy, grads, outs[i].cache))
+                traces.append(LayerTrace(paths[i], entered, outs[i].y, dy, grads, outs[i].cache))
                 dy = dx
             traces.reverse()
             flat = self._flat([trace.grads for trace in traces])
             change, state = self.optimizer.update(
                 self.parameters.flat, flat, self.optimizer_state, self.step, self.n_updates
             )
-        updates = {slot.name: change[slot.start : slot.stop].reshape(slot.shape) for slot in network.slots}
+        updates = {name: change[span].reshape(shape) for name, span, shape in self._spans}
         named_state = {
-            f"{name}/{slot.name}": array[slot.start : slot.stop].reshape(slot.shape)
-            for name, array in state.items()
-            for slot in network.slots
+            f"{kind}/{name}": array[span].reshape(shape)
+            for kind, array in state.items()
+            for name, span, shape in self._spans
         }
-        return Trace(self.loss.mean(output, y), output, traces, dy, updates, named_state)
+        return Trace(value, output, traces, dy, updates, named_state)
 
 
 def _modes(network: Network, noise: Noise | None) -> list[Mode]:
@@ -186,7 +188,7 @@ def _modes(network: Network, noise: Noise | None) -> list[Mode]:
     if noise is None:
         return [EVALUATION] * len(network.layers)
     return [
-        Mode(True, noise(path) if layer.random else None)
+        Mode(True, noise(path)) if layer.random else TRAINING
         for path, layer in zip(network.paths, network.layers, strict=True)
     ]
 

@@ -16,6 +16,7 @@ from limpide.evaluation import MAIN_METRIC, METRICS
 from limpide.experiment.comparison import Comparison, Stopped
 from limpide.experiment.questions import asked_by
 from limpide.experiment.scores import Shelf
+from limpide.experiment.storages import StorageBoard
 from limpide.experiment.trials import Trials, Watch
 from limpide.experiment.variants import Variant, data_of, make_variants
 from limpide.experiment.verdict import Terms, default_zone
@@ -40,6 +41,7 @@ def compare(
     workers: int | None = None,
     budget: float | str | None = None,
     out: str | Path | None = None,
+    storage: str | None = None,
     save: bool = True,
     report: bool = True,
     watch: Watch | None = None,
@@ -59,15 +61,16 @@ def compare(
     workers    how many train side by side; None: as many as there are cores
     budget     seconds, or a text such as "10m": seeds are added until the verdict is settled or the time is up
     out        the folder; None: one in `comparisons`, where the same comparison finds it again
+    storage    the address of an Optuna storage in which several machines share the scores, instead of the folder
     save       False keeps everything in memory
     report     whether to write report.html
     watch      called when trainings begin and after each
     options    flat names of a recipe's keys, for all variants
     Raises     UnknownName for a knob or a metric; RecipeError for values that do not fit, or different data; RunError
-               for a folder that cannot be used
+               for a folder or a storage that cannot be used
 
     Ctrl-C ends the trainings, not the function: the verdict so far is given. The same call goes on from there, and one
-    for more seeds trains those alone.
+    for more seeds trains those alone. Several processes that work in one folder, or one storage, share the trainings.
     """
     asked = asked_by(sources)
     if asked is not None:
@@ -78,7 +81,8 @@ def compare(
     _check(seeds=seeds, workers=workers, zone=zone, has_own_test=open_test and splits)
     seconds = None if budget is None else read_time(budget)
     folder = None if not save else Path(out) if out is not None else _own_folder(variants, splits)
-    shelf = Shelf(folder)
+    board = None if storage is None else StorageBoard(storage, f"comparison-{_identity(variants, splits)}")
+    shelf = Shelf(folder, board)
     trials = Trials(variants, shelf, source=data_of(sources), splits=splits, workers=workers, seconds=seconds)
     task = next(iter(trials.settled.values())).task
     question = _Question(trials, choose_metric(metric, task), zone, splits, _identity(variants, splits))

@@ -1,29 +1,32 @@
 """What each training of an experiment was worth, and the folder that keeps it.
 
 A score is taken on the validation rows; the test set stays shut. It is kept under the hash of its recipe, the data and
-the version of limpide, in a file of its own that is there whole or not at all: whatever is killed loses nothing else.
+the version of limpide, in a record of its own that is there whole or not at all: whatever is killed loses nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import limpide
-from limpide.checkpoint import check_free, read_json, write_bytes
-from limpide.errors import Diverged, RunError, problem
+from limpide.checkpoint import check_free, read_json
+from limpide.errors import Diverged, RunError
+from limpide.experiment.boards import Board, FolderBoard, write_file
 from limpide.history import Epoch
-from limpide.i18n import _
 from limpide.job import Part
 from limpide.many import Outcome
 from limpide.recipe import Recipe
 
-PLAN, RESULTS = "plan.json", "results"
+PLAN, RESULTS = "plan", "results"
 FORMAT = 1
+BEGINNING = 0.5
+"""Seconds in which a process that began a folder has its plan in it."""
 
 
 @dataclass(frozen=True)
@@ -91,30 +94,35 @@ def score_key(recipe: Recipe, data: str, part: Part = "validation") -> str:
 
 
 class Shelf:
-    """Where scores are kept, and the plan of the experiment: a folder, or with None this process alone.
+    """Where scores are kept, and the plan of the experiment: on a board, or with None in this process alone.
 
-    plan  JSON that outlives the process; `write_plan` keeps it
+    folder  of the report and what else is written for people; None where nothing is
+    plan    JSON that outlives the process; `write_plan` keeps it
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        """Raises  RunError: the folder holds something else, is damaged, or of a newer version"""
+    def __init__(self, folder: Path | None, board: Board | None = None) -> None:
+        """board  where the scores are kept; None: in the folder
+
+        Raises  RunError: the folder holds something else, is damaged, or of a newer version
+        """
         self.folder = folder
         self.plan: dict[str, Any] = {"format": FORMAT}
         self._scores: dict[str, Score] = {}
-        if folder is None:
-            return
-        if (folder / PLAN).is_file():
-            self.plan = read_json(folder / PLAN, FORMAT)
-        elif not (folder / RESULTS).is_dir():
-            check_free(folder)
+        self._board = FolderBoard(folder) if board is None and folder is not None else board
+        if board is not None:
+            self.plan = json.loads(board.read(PLAN) or json.dumps(self.plan))
+        elif folder is not None and (folder / f"{PLAN}.json").is_file():
+            self.plan = read_json(folder / f"{PLAN}.json", FORMAT)
+        elif folder is not None and not (folder / RESULTS).is_dir():
+            _check_free(folder)
 
     def write_plan(self) -> None:
         """Keep the plan; the folder is made when it is not there.
 
         Raises  RunError when it cannot be written
         """
-        if self.folder is not None:
-            self.write(PLAN, _as_json(self.plan))
+        if self._board is not None:
+            self._board.write(PLAN, _as_json(self.plan))
 
     def write(self, name: str, content: bytes) -> None:
         """A file of the folder, whole or not at all.
@@ -122,31 +130,47 @@ class Shelf:
         Raises  RunError when it cannot be written
         """
         assert self.folder is not None
-        path = self.folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, content)
-        except OSError as error:
-            mend = _("make room, or name another")
-            raise RunError(problem(str(path), _("a file that can be written"), str(error), mend)) from None
+        write_file(self.folder / name, content)
 
     def get(self, key: str) -> Score | None:
-        """The score kept under a key; a damaged file is as good as none."""
-        if key not in self._scores and self.folder is not None:
-            path = self.folder / RESULTS / f"{key}.json"
+        """The score kept under a key; a damaged record is as good as none."""
+        if key not in self._scores and self._board is not None:
             try:
-                self._scores[key] = Score.from_dict(json.loads(path.read_text("utf-8"))["score"])
-            except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError):
+                text = self._board.read(f"{RESULTS}/{key}") or ""
+                self._scores[key] = Score.from_dict(json.loads(text)["score"])
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
                 return None
         return self._scores.get(key)
 
     def put(self, key: str, outcome: Outcome, score: Score) -> None:
         """Keep a score. A failure is written down only where a second attempt would fail alike."""
         self._scores[key] = score
-        if self.folder is not None and (outcome.run is not None or isinstance(outcome.error, Diverged)):
+        if self._board is not None and (outcome.run is not None or isinstance(outcome.error, Diverged)):
             content = {"recipe": outcome.recipe.model_dump(), "score": asdict(score)}
-            self.write(f"{RESULTS}/{key}.json", _as_json(content))
+            self._board.write(f"{RESULTS}/{key}", _as_json(content))
+
+    def claim(self, key: str) -> bool:
+        """Whether the training of a key is now this process's own, and no other's.
+
+        Raises  RunError when nothing can be written
+        """
+        return self._board is None or self._board.claim(f"{RESULTS}/{key}")
+
+    def release(self, key: str) -> None:
+        """Give a claim back."""
+        if self._board is not None:
+            self._board.release(f"{RESULTS}/{key}")
 
 
-def _as_json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+def _check_free(folder: Path) -> None:
+    """RunError when the folder holds something else than what another process begins in it at this moment."""
+    try:
+        check_free(folder)
+    except RunError:
+        time.sleep(BEGINNING)
+        if not (folder / f"{PLAN}.json").is_file():
+            raise
+
+
+def _as_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False)

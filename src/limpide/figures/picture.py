@@ -7,6 +7,7 @@ dark page. The object interface of matplotlib only: no window, no global figure,
 from __future__ import annotations
 
 import re
+import textwrap
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limpide.checkpoint import write_bytes
 from limpide.errors import InputError, problem
 from limpide.i18n import _, format_count, format_number, get_language
 
@@ -99,6 +101,7 @@ _DRAWN = tuple(
     )
 )
 _TITLE_HEIGHT = 0.42
+_CAPTION_SIZE, _LINE_HEIGHT = 9.0, 0.175
 _Cell = str | int | float | None
 
 
@@ -124,11 +127,15 @@ def _html_cell(cell: _Cell) -> str:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Where a picture is drawn: lengths in inches, the title's strip left out."""
+    """Where a picture is drawn: lengths in inches, the strips of the title and of the caption left out.
+
+    below  the height of the caption
+    """
 
     figure: Figure
     width: float
     height: float
+    below: float = 0.0
 
     def axes(self, left: float, bottom: float, right: float = 0.12, top: float = 0.12) -> Axes:
         """One pair of axes with these margins."""
@@ -137,7 +144,8 @@ class Sheet:
     def panel(self, left: float, bottom: float, width: float, height: float) -> Axes:
         """One pair of axes with its lower left corner and its size."""
         total = float(self.figure.get_size_inches()[1])
-        return self.figure.add_axes((left / self.width, bottom / total, width / self.width, height / total))
+        box = (left / self.width, (bottom + self.below) / total, width / self.width, height / total)
+        return self.figure.add_axes(box)
 
 
 @dataclass(frozen=True)
@@ -156,64 +164,78 @@ class Picture:
     draw: Callable[[Sheet], None] = field(repr=False)
     size: tuple[float, float] = (5.4, 3.3)
 
-    def svg(self, titled: bool = True, dark: bool = True) -> str:
+    def svg(self, titled: bool = True, dark: bool = True, captioned: bool = False) -> str:
         """One `<svg>` element, the same characters every time.
 
-        titled  with the title in the picture
-        dark    with the style that follows the reader's dark screen (a page with several figures states it once)
+        titled     with the title in the picture
+        dark       with the style that follows the reader's dark screen (a page with several figures states it once)
+        captioned  with the caption under it
         """
         text = StringIO()
-        self._print("svg", text, titled, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        self._print("svg", text, titled, captioned, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         return _compact(text.getvalue(), f"{self.title}. {self.caption}", DARK_STYLE if dark else "")
 
-    def png(self, path: str | Path | None = None, dpi: int = 160) -> bytes:
+    def png(self, path: str | Path | None = None, dpi: int = 160, captioned: bool = False) -> bytes:
         """The bytes of a PNG, written to `path` too when it is given."""
         content = BytesIO()
-        self._print("png", content, titled=True, dpi=dpi, metadata={"Software": None})
+        self._print("png", content, titled=True, captioned=captioned, dpi=dpi, metadata={"Software": None})
         if path is not None:
             Path(path).write_bytes(content.getvalue())
         return content.getvalue()
 
     def save(self, path: str | Path) -> Path:
-        """The picture in a file; the suffix says how: .svg, .png or .pdf."""
+        """The picture with its caption in a file; the suffix says how: .svg, .png or .pdf.
+
+        Raises  InputError  for another suffix, or a file that cannot be written
+        """
         path = Path(path)
         match path.suffix.lower():
             case ".svg":
-                path.write_text(self.svg(), encoding="utf-8")
+                content = self.svg(captioned=True).encode()
             case ".png":
-                self.png(path)
+                content = self.png(captioned=True)
             case ".pdf":
-                content = BytesIO()
-                self._print("pdf", content, titled=True, metadata={"CreationDate": None})
-                path.write_bytes(content.getvalue())
+                file = BytesIO()
+                self._print("pdf", file, titled=True, captioned=True, metadata={"CreationDate": None})
+                content = file.getvalue()
             case suffix:
-                raise InputError(
-                    problem(
-                        str(path), _("a name that ends in .svg, .png or .pdf"), repr(suffix), _("change its ending")
-                    )
-                )
+                expected, mend = _("a name that ends in .svg, .png or .pdf"), _("change its ending")
+                raise InputError(problem(str(path), expected, repr(suffix), mend))
+        try:
+            write_bytes(path, content)
+        except OSError as error:
+            raise InputError(
+                problem(str(path), _("a file that can be written"), error.strerror or str(error))
+            ) from None
         return path
 
-    def _print(self, kind: str, target: Any, titled: bool, **options: Any) -> None:
+    def _print(self, kind: str, target: Any, titled: bool, captioned: bool, **options: Any) -> None:
         from matplotlib import rc_context, rcParamsDefault
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         width, height = self.size
+        caption = self._caption_lines() if captioned else []
         # the user's own matplotlib style must not leak in, nor this one out
         style = {key: value for key, value in rcParamsDefault.items() if key.startswith(_DRAWN)} | _STYLE
         # words of people's files may hold signs that matplotlib's own font lacks; the reader's fonts have them.
         with rc_context(style | {"svg.hashsalt": self.name}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure = Figure(figsize=(width, height + (_TITLE_HEIGHT if titled else 0)))
+            below = len(caption) * _LINE_HEIGHT + (0.12 if caption else 0)
+            total = height + (_TITLE_HEIGHT if titled else 0) + below
+            figure = Figure(figsize=(width, total))
             FigureCanvasAgg(figure)
-            sheet = Sheet(figure, width, height)
-            self.draw(sheet)
+            self.draw(Sheet(figure, width, height, below))
             if titled:
-                figure.text(
-                    0.1 / width, 1 - 0.12 / (height + _TITLE_HEIGHT), self.title, size=13, weight="bold", va="top"
-                )
+                figure.text(0.1 / width, 1 - 0.12 / total, self.title, size=13, weight="bold", va="top")
+            for i, line in enumerate(caption, 1):
+                bottom = (0.08 + (len(caption) - i) * _LINE_HEIGHT) / total
+                figure.text(0.1 / width, bottom, line, size=_CAPTION_SIZE, color=MUTED)
             figure.savefig(target, format=kind, **options)
+
+    def _caption_lines(self) -> list[str]:
+        """The caption in lines as wide as the picture."""
+        return textwrap.wrap(self.caption, max(int((self.size[0] - 0.2) * 72 / (0.53 * _CAPTION_SIZE)), 20))
 
     def _repr_svg_(self) -> str:
         return self.svg()

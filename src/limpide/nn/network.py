@@ -74,7 +74,7 @@ class Network:
 
         return parse_network(text)
 
-    @property
+    @cached_property
     def paths(self) -> list[str]:
         """The name of each layer: its index and type, as in "2.dense"."""
         return [f"{i}.{layer.keyword}" for i, layer in enumerate(self.layers)]

@@ -133,7 +133,7 @@ show(
         _("The test MSE of the same experiment for each seed, sorted, beside the one figure that was stated."),
         _("calculators, the best first"),
         "MSE",
-        {_("found"): (np.arange(1, 21), np.sort(found[:, 0])), _("stated"): ([1, 20], [1.6901, 1.6901])},
+        {_("measured"): (np.arange(1, 21), np.sort(found[:, 0])), _("stated"): ([1, 20], [1.6901, 1.6901])},
         log_y=True,
     )
 )

@@ -36,11 +36,13 @@ def in_torch(*built_before: tuple[int, ...]) -> float:
     get_engine("torch")
     import torch
     from sklearn.model_selection import train_test_split
+    from threadpoolctl import threadpool_limits
     from torch.utils.data import DataLoader
 
     random.seed(42)
     rng = np.random.RandomState(42)
-    with torch.random.fork_rng(devices=[]):
+    # batches this small only wait for a second thread
+    with torch.random.fork_rng(devices=[]), threadpool_limits(1):
         torch.manual_seed(42)
         for sizes in built_before:
             _sequential(sizes)

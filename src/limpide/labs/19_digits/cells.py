@@ -25,7 +25,7 @@ mean = float(grey @ levels / levels.sum())
 sd = float((grey - mean) ** 2 @ levels / levels.sum()) ** 0.5
 show(
     Table(
-        (_("what"), _("found")),
+        (_("measure"), _("in the files")),
         (
             (_("images to learn from"), 60_000),
             (_("images to test on"), len(images) - 60_000),
@@ -186,7 +186,7 @@ show(
 inverted = training.trainer.evaluate(np.float32(1 - images[60_000:, None] / 127.5)).argmax(axis=1)
 show(
     Table(
-        (_("pictures"), _("right")),
+        (_("pictures"), _("right answers")),
         (
             (_("the ten pages, read by limpide"), int(sum(str(i) == word for i, word in enumerate(answers)))),
             (_("the ten pages, merely made small"), int((plain == np.arange(10)).sum())),

@@ -60,7 +60,7 @@ show(
         "rates",
         _("Each optimizer has rates of its own"),
         _("The test MSE after 10 epochs: the median of five seeds, and from the smallest to the largest."),
-        _("rate"),
+        _("learning rate"),
         "MSE",
         {name: (rates, mse[:, 1]) for name, mse in found.items()},
         bands={name: (mse[:, 0], mse[:, 2]) for name, mse in found.items()},
@@ -127,14 +127,14 @@ show(Table((_("hidden layers"), *(_("width {n}").format(n=width) for width in wi
 # %% shapes
 shapes = {
     _("narrowing"): "32 relu, 16 relu, 8 relu",
-    _("even"): "16x3 relu",
+    _("of equal width"): "16x3 relu",
     _("widening"): "8 relu, 16 relu, 32 relu",
 }
 shapes |= {name: f"16x3 {name}" for name in ("leaky_relu", "tanh", "sigmoid", "identity")}
 rows = []
 for name, text in shapes.items():
     rows.append((name, text, *(round(float(mse), 2) for mse in over_seeds(layers=text))))
-show(Table(("", _("layers"), _("smallest"), _("median"), _("largest")), tuple(rows)))
+show(Table(("", _("hidden layers"), _("smallest"), _("median"), _("largest")), tuple(rows)))
 
 # %% outside
 line = np.arange(0, 501, 5)
