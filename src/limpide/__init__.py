@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from limpide.recipe import Recipe as Recipe
     from limpide.runs import Run as Run
     from limpide.runs import load as load
-    from limpide.tuning.outcome import Search as Search
-    from limpide.tuning.searching import search as search
     from limpide.training import fit as fit
     from limpide.training import train as train
+    from limpide.tuning.outcome import Search as Search
+    from limpide.tuning.searching import search as search
 
 __version__ = "0.1.0"
 

@@ -409,7 +409,9 @@ def resume(
     folder = Path(path)
     with Progress.again(folder) if place().is_first else nullcontext() as progress:
         recipe = Recipe.read(folder / RECIPE)
-        training = Fit(prepare(recipe if source is None else source, **({} if source is None else flat_options(recipe))))
+        training = Fit(
+            prepare(recipe if source is None else source, **({} if source is None else flat_options(recipe)))
+        )
         training.load_state(*last_state(folder))
         if progress is None:
             return _drain(training, None, None, baselines=False)

@@ -329,3 +329,12 @@ def test_what_was_found_in_a_table_of_both_marks_reads_it_the_same_again():
     again = read_content("a.csv", rows.encode(), Asked(first.reading))
     assert first.frame["price"].dtype == pl.Float64
     assert again.frame.equals(first.frame)
+
+
+def test_rows_of_white_space_at_the_end_do_not_count_as_its_footer():
+    content = "a,b,c\n1,x,\n2,y,\ntotal\n\N{NO-BREAK SPACE}\n,\N{NO-BREAK SPACE}\n".encode()
+    first = read_content("a.csv", content, Asked())
+    again = read_content("a.csv", content, Asked(first.reading))
+    assert first.reading.footer == 1
+    assert first.frame.shape == (2, 3)
+    assert again.frame.equals(first.frame)

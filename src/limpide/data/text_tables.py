@@ -14,7 +14,7 @@ import polars as pl
 from limpide.data import encodings, guesses, limits, values
 from limpide.data.guesses import TextForm, read_rows
 from limpide.data.reading import Asked, Reading, Table
-from limpide.data.tidying import is_footer, name_problems, tidied
+from limpide.data.tidying import filled_rows, is_footer, name_problems, tidied
 from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, ngettext
 
@@ -137,7 +137,7 @@ def _rows(where: str, source: bytes, form: TextForm, asked: Asked) -> tuple[pl.D
 
 def _without_end(frame: pl.DataFrame, n_rows: int) -> pl.DataFrame:
     """The frame without its last rows that are not blank."""
-    filled = (~pl.Series(frame.select(pl.all_horizontal(pl.all().is_null())).to_series())).arg_true()
+    filled = filled_rows(frame).arg_true()
     return frame.head(int(filled[-n_rows]) if n_rows <= len(filled) else 0)
 
 

@@ -188,14 +188,19 @@ def without_blank_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The rows that hold something, and how many do not."""
     if frame.width < 2 or not all(_has_blank(column) for column in frame):
         return frame, 0
+    filled = frame.filter(filled_rows(frame))
+    return filled, len(frame) - len(filled)
+
+
+def filled_rows(frame: pl.DataFrame) -> pl.Series:
+    """True for each row that holds something but white space."""
     is_blank = [
         (pl.col(c.name).is_null() | (pl.col(c.name).str.strip_chars() == ""))
         if c.dtype == pl.String
         else pl.col(c.name).is_null()
         for c in frame
     ]
-    filled = frame.filter(~pl.all_horizontal(is_blank))
-    return filled, len(frame) - len(filled)
+    return frame.select(~pl.all_horizontal(is_blank)).to_series()
 
 
 def _has_blank(column: pl.Series) -> bool:

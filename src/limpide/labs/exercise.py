@@ -1,6 +1,6 @@
 """The layer table as an exercise: a sheet to fill in, corrected cell by cell, the usual mistakes recognised.
 
-A sheet is a CSV file with a line for each layer and the columns of `COLUMNS`, or a TOML file with a table for each layer.
+A sheet is a CSV file with a line for each layer and the columns of `COLUMNS`, or a TOML file with a table for each.
 Sizes may be written as products and sums: "28x28x512 + 512" is as good as 401920.
 """
 

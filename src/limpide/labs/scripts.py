@@ -10,7 +10,6 @@ from typing import Any
 from limpide.i18n import _, get_language
 from limpide.labs.lab import Lab
 
-
 _ANSWER = re.compile(r"^::: answer (.*)$", re.MULTILINE)
 
 

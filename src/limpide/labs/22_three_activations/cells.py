@@ -37,6 +37,10 @@ show(_("a difference of two: ± {error}").format(error=f"{sqrt(2) * error:.4f}")
 
 # %% trained
 ENGINE = "torch" if find_spec("torch") else "auto"
+if ENGINE == "torch":
+    import torch
+
+    torch.set_num_threads(1)  # for such small batches two threads mostly wait for each other
 RECIPES = {"relu": "cnn-relu", "leaky_relu": "cnn-leaky", "silu": "cnn-silu"}
 
 
