@@ -29,7 +29,6 @@ COMMAND_LINES = 35
 LONG_FILES: dict[str, str] = {
     "src/limpide/data/builtin.py": "a table: a function and a row for each built-in data set",
     "src/limpide/data/columns.py": "what a column is: its kinds, its target, its summary, one after the other",
-    "src/limpide/engines/compiled_loops.py": "the small loops of the kernel, each a few lines, side by side",
     "src/limpide/runs.py": "a run and its folder: the form written is read beside the form read",
     "src/limpide/training.py": "the one loop, read from top to bottom, and the two functions that drain it",
     "tests/data/test_corpus_accepted.py": "a table: a row for each file that is read",
@@ -37,7 +36,6 @@ LONG_FILES: dict[str, str] = {
     "tests/data/test_images.py": "a test for each way in which an image file can be wrong",
 }
 LONG_FUNCTIONS: dict[str, str] = {
-    "src/limpide/engines/compiled_kernel.py:_make": "two functions that are compiled together, and what they share",
 }
 
 # The public API as the README and ARCHITECTURE.md present it.

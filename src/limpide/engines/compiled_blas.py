@@ -19,8 +19,9 @@ from numba.extending import get_cython_function_address
 from scipy.linalg import cython_blas
 from threadpoolctl import LibController, ThreadpoolController
 
-from limpide.engines.compiled_loops import intrinsic, keep_apart, loops, part
+from limpide.engines.compiled_loops import keep_apart, loops
 from limpide.engines.compiled_team import TASK, claim, finish, gather_in, is_shared, publish
+from limpide.engines.compiled_views import intrinsic, part
 
 SMALL = 1_000_000
 """Multiply-adds up to which OpenBLAS multiplies in place."""

@@ -15,7 +15,14 @@ from typing import Any
 
 from numba import njit
 
-from limpide.engines import compiled_blas, compiled_loops, compiled_program, compiled_team, compiled_updates
+from limpide.engines import (
+    compiled_blas,
+    compiled_loops,
+    compiled_program,
+    compiled_team,
+    compiled_updates,
+    compiled_views,
+)
 from limpide.engines.compiled_blas import PRODUCT, help_product, product, product_back
 from limpide.engines.compiled_loops import (
     IDENTITY,
@@ -27,8 +34,6 @@ from limpide.engines.compiled_loops import (
     fill,
     loops,
     loss_and_gradient,
-    matrix,
-    part,
     slope_gradient,
     through_activation,
 )
@@ -66,6 +71,7 @@ from limpide.engines.compiled_program import (
 )
 from limpide.engines.compiled_team import TASK, claim, finish, is_over, wait
 from limpide.engines.compiled_updates import help_update, update
+from limpide.engines.compiled_views import matrix, part
 
 TRAIN, GRADIENTS, GRADIENTS_IN_EVALUATION, EVALUATE = range(4)
 """What a call of `run` does with each batch."""
@@ -282,10 +288,10 @@ def _outside(data: Any, n_classes: int) -> int:
     return 0
 
 
-def _make(source: int) -> tuple[Callable[..., int], Callable[..., None]]:
-    """`run` and `help_run`, uncompiled.
+def _make_run(source: int) -> Callable[..., int]:
+    """`run`, uncompiled.
 
-    source  a number made of the other files they are compiled from: what a function takes from around it is part of its
+    source  a number made of the other files it is compiled from: what a function takes from around it is part of its
             name on disk, where else only a change of this file is noticed
     """
 
@@ -331,6 +337,12 @@ def _make(source: int) -> tuple[Callable[..., int], Callable[..., None]]:
                 update(tools, rule[1], memory, tables, settings)
         return begun
 
+    return run
+
+
+def _make_help_run(source: int) -> Callable[..., None]:
+    """`help_run`, uncompiled; `source` as for `run`."""
+
     def help_run(tools: Any, places: Any, memory: Any, settings: Any) -> None:
         """Do pieces of what stands on the desk of a `run` under way, until it is over."""
         desk, looked = tools[2], source * 0
@@ -348,7 +360,7 @@ def _make(source: int) -> tuple[Callable[..., int], Callable[..., None]]:
                 help_update(memory, places, settings, desk, i)
             i = finish(desk, True)
 
-    return run, help_run
+    return help_run
 
 
 def _on_disk(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -360,6 +372,6 @@ def _on_disk(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(**options)(function)  # type: ignore[no-any-return]
 
 
-_files = (compiled_blas, compiled_loops, compiled_program, compiled_team, compiled_updates)
+_files = (compiled_blas, compiled_loops, compiled_program, compiled_team, compiled_updates, compiled_views)
 _sources = "".join(map(inspect.getsource, _files))
-run, help_run = map(_on_disk, _make(zlib.crc32(_sources.encode())))
+run, help_run = (_on_disk(make(zlib.crc32(_sources.encode()))) for make in (_make_run, _make_help_run))

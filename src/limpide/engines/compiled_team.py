@@ -17,7 +17,8 @@ from typing import Any
 from numba import types
 from numba.core import cgutils
 
-from limpide.engines.compiled_loops import intrinsic, loops
+from limpide.engines.compiled_loops import loops
+from limpide.engines.compiled_views import intrinsic
 
 _code: Any = cgutils
 _types: Any = types

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from limpide.engines.compiled_blas import PRODUCT
-from limpide.engines.compiled_loops import keep_apart, loops, part
+from limpide.engines.compiled_loops import keep_apart, loops
 from limpide.engines.compiled_program import FIRST_SLOT, GRADS, N_PARAMS, SECOND_SLOT
 from limpide.engines.compiled_team import TASK, claim, finish, gather_in, is_shared, publish
+from limpide.engines.compiled_views import part
 from limpide.nn import optimizers as nn
 
 SGD, MOMENTUM_RULE, NESTEROV, RMSPROP, ADAM = range(5)
