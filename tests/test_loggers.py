@@ -96,7 +96,7 @@ def test_names_are_checked_together_with_where_they_write(tmp_path):
     with pytest.raises(UnknownName) as error:
         open_loggers("tensorbord")
     assert str(error.value) == '--log: unknown name "tensorbord"; did you mean "tensorboard"?'
-    with pytest.raises(RunError, match="--log csv: expected csv=FILE, got csv"):
+    with pytest.raises(RunError, match="--log csv: expected csv=FILE, got 'csv'"):
         open_loggers("csv")
     with pytest.raises(RunError, match="expected a file that can be written, got No such file or directory"):
         open_loggers(f"csv={tmp_path}/none/a.csv")

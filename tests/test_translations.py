@@ -55,6 +55,8 @@ ALIKE = {
         "validation",
     ),
     *("schedule", "warm_up, every, factor", "{size}, stride {stride}"),
+    *("centres", "convolution", "correction", "dense", "divergence", "figure", "options", "question", "score", "softmax"),
+    *("source", "z", "{evidence}. {advice}"),
 }
 
 # What a message may quote as it is: packages and the commands that install them.
@@ -160,7 +162,7 @@ def test_french_punctuation_keeps_its_distance(pairs):
         "a guillemet without a no-break space": rf"«(?!{NBSP})|(?<!{NBSP})»",
         "% without a narrow no-break space": rf"(?<=[\d}}])%|[ {NBSP}]%",
         "a straight apostrophe": r"(?<=[^\W\d_])'(?=[\w{«])",
-        "a thousand without a narrow no-break space": r"\d[ ,]\d{3}\b",
+        "a thousand without a narrow no-break space": r"\d \d{3}\b|(?<![\d,])[1-9]\d{0,2},\d{3}\b",
         "two blanks": r"\s\s(?<!\n\n)",
     }
     for fault, pattern in faults.items():

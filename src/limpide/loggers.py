@@ -65,7 +65,7 @@ class CsvLogger:
 
     def __init__(self, where: str) -> None:
         if not where:
-            raise RunError(problem("--log csv", "csv=FILE", "csv"))
+            raise RunError(problem("--log csv", "csv=FILE", repr("csv")))
         self.path = Path(where)
         try:
             self.file = self.path.open("x", encoding="utf-8", newline="")

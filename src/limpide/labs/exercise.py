@@ -313,7 +313,8 @@ class _Sheet:
                 n=format_count(own_n), m=format_count(own_m)
             )
             yield own_n * own_m + own_m, follows
-            yield own_n * own_m, f"{follows}; {_('the biases are missing too')}"
+            too = _("the biases are missing too")
+            yield own_n * own_m, f"{follows}; {too}"
 
     def _mistaken_convolution(self, i: int, layer: Conv2d, n: int) -> Iterator[tuple[int, str]]:
         m, window, places = layer.channels, prod(layer.kernel), prod(self.network.shapes[i + 1][1:])
