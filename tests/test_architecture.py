@@ -35,8 +35,7 @@ LONG_FILES: dict[str, str] = {
     "tests/data/test_corpus_refused.py": "a table: a row for each file that is refused",
     "tests/data/test_images.py": "a test for each way in which an image file can be wrong",
 }
-LONG_FUNCTIONS: dict[str, str] = {
-}
+LONG_FUNCTIONS: dict[str, str] = {}
 
 # The public API as the README and ARCHITECTURE.md present it.
 PUBLIC = {

@@ -55,8 +55,8 @@ ALIKE = {
         "validation",
     ),
     *("schedule", "warm_up, every, factor", "{size}, stride {stride}"),
-    *("centres", "convolution", "correction", "dense", "divergence", "figure", "options", "question", "score", "softmax"),
-    *("source", "z", "{evidence}. {advice}"),
+    *("centres", "convolution", "correction", "dense", "divergence", "figure", "options", "question"),
+    *("score", "softmax", "source", "z", "{evidence}. {advice}"),
 }
 
 # What a message may quote as it is: packages and the commands that install them.

@@ -88,7 +88,8 @@ def _show(console: Console, folder: Path, rows: list[dict[str, Any]]) -> None:
     from limpide.figures.catalogue import NEEDS
 
     headers = (_("figure"), _("what it shows"), _("drawn from"), _("options"))
-    cells = [(row["name"], row["shows"], _(NEEDS[row["needs"]]), _options(row["options"])) for row in rows]
+    needs = [NEEDS[row["needs"]] for row in rows]
+    cells = [(row["name"], row["shows"], _(of), _options(row["options"])) for row, of in zip(rows, needs)]
     console.print(make_table(headers, cells, fixed=(0,)))
     console.print()
     note = _("The data are read again where a figure is drawn from them; the training is made again likewise.")
