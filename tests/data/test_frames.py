@@ -102,3 +102,58 @@ def test_a_mixture_of_numbers_and_words_is_text():
 def test_what_is_no_table_is_refused(frame, message):
     with pytest.raises(DataError, match=message):
         from_frame(frame)
+
+
+class Odd:
+    """A cell that no type fits, and that cannot be compared with itself."""
+
+    def __ne__(self, other):
+        raise TypeError("incomparable")
+
+    def __str__(self):
+        return "odd"
+
+
+def test_cells_of_any_kind_become_numbers_or_text_or_missing():
+    frame = from_frame(
+        {
+            "mixed": [1, 2.5, None, float("nan")],
+            "words": [1, "two", None, 4.0],
+            "arrays": [np.array([1, 2]), np.array([3, 4]), None, None],
+            "odd": [Odd(), None, None, None],
+            "lists": [[1, 2], None, [3], None],
+            "once": pl.Series([datetime.time(6), None, datetime.time(18), None]),
+        }
+    )
+    found = frame.to_dict(as_series=False)
+    assert found["mixed"] == [1.0, 2.5, None, None]
+    assert found["words"] == ["1", "two", None, "4.0"]
+    assert found["odd"] == [None] * 4, "what differs from itself is missing, as pandas' NA is"
+    assert found["lists"] == ["[1, 2]", None, "[3]", None]
+    assert found["once"] == [6.0, None, 18.0, None]
+    assert found["arrays"][2:] == [None, None]
+
+
+def test_whole_numbers_too_large_for_any_type_are_numbers():
+    frame = from_frame({"n": [10**40, 1, None]})
+    assert frame["n"].to_list() == [1e40, 1.0, None]
+
+
+def test_columns_that_cannot_be_plain_are_told_together(monkeypatch):
+    from limpide.data import frames
+
+    def refuse(column):
+        raise ValueError(f"no {column.name}\nmore")
+
+    monkeypatch.setattr(frames, "_plain_column", refuse)
+    with pytest.raises(DataError) as error:
+        from_frame({"a": [1], "b": [2]})
+    assert [str(p) for p in error.value.problems] == [
+        "column a: expected numbers, text or dates, got no a",
+        "column b: expected numbers, text or dates, got no b",
+    ]
+
+
+def test_a_matrix_of_objects_is_read_cell_by_cell():
+    frame = from_frame(np.array([[1, "x"], [None, "y"]], dtype=object))
+    assert frame.to_dict(as_series=False) == {"x0": [1, None], "x1": ["x", "y"]}
