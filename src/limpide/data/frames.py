@@ -110,7 +110,7 @@ def _series(name: str, cells: Sequence[Any]) -> pl.Series:
     known = [None if cell is None or _is_unequal(cell) else cell for cell in cells]
     try:
         return pl.Series(name, known, strict=True)
-    except (TypeError, pl.exceptions.PolarsError):
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
         if all(isinstance(cell, int | float | np.number) for cell in known if cell is not None):
             return pl.Series(name, [None if cell is None else float(cell) for cell in known], pl.Float64)
         return pl.Series(name, [None if cell is None else str(cell) for cell in known], pl.String)
