@@ -69,6 +69,8 @@ def read_idx_array(path: Path) -> IdxArray:
             if len(sizes) < 4 * start[3]:
                 raise DataError(problem(where, _("a size for each axis"), _("a file that ends before"), _mend()))
             shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+            if 0 in shape:
+                raise DataError(problem(where, _("sizes of 1 or more"), show_shape(shape), _mend()))
             dtype = np.dtype(TYPES[start[2]])
             n_bytes = math.prod(shape) * dtype.itemsize
             _check_announced(path, n_bytes, len(start) + len(sizes))
