@@ -88,7 +88,7 @@ def test_help_imports_nothing_heavy():
     assert (code, err) == (0, "[]\n")
     assert out.startswith("Usage: limpide [OPTIONS] COMMAND ...")
     listed = [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines() if line.startswith("  ")]
-    assert listed[:4] == ["train", "resume", "compare", "predict"]
+    assert listed[:4] == ["train", "resume", "compare", "search"]
 
 
 def test_the_command_is_a_module_and_its_errors_are_exit_codes():

@@ -110,7 +110,8 @@ def test_values_of_other_types_are_read_highest_byte_first(tmp_path):
     [
         (
             bytes([0, 0, 8, 4]) + struct.pack(">4I", 1 << 31, 0, 1 << 31, 1 << 31),
-            "bad: expected sizes of 1 or more, got 2147483648×0×2147483648×2147483648; download it again: it is cut or damaged",
+            "bad: expected sizes of 1 or more, got 2147483648×0×2147483648×2147483648; "
+            "download it again: it is cut or damaged",
         ),
         (b"", "bad: expected an IDX file, which begins with 00 00 08, got an empty file"),
         (b"GIF89a", "bad: expected an IDX file, which begins with 00 00 08, got 47 49 46 38"),

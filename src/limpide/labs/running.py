@@ -12,7 +12,7 @@ from typing import Any
 from limpide.errors import MissingData, MissingPackage
 from limpide.labs.claims import CLAIMS, Claim, Finding, checks_of
 from limpide.labs.lab import Lab
-from limpide.labs.showing import collecting
+from limpide.labs.showing import OnlyFull, collecting
 
 Watch = Callable[[str, int, int], None]
 """Told before each step: what it is, its number from 1, how many there are."""
@@ -32,7 +32,7 @@ class LabRun:
     """A lab that ran.
 
     findings  what each claim came to, by its id
-    missing   why a cell or a claim was left out, by its name: data or a package that is not there
+    missing   why a cell or a claim was left out, by its name: data or a package that is not there, or time
     full      whether the long experiments ran whole
     """
 
@@ -82,7 +82,7 @@ def run_lab(
         try:
             with collecting(lambda thing: None, full):
                 done.findings[name] = check()
-        except (MissingData, MissingPackage) as error:
+        except (MissingData, MissingPackage, OnlyFull) as error:
             done.missing[name] = str(error)
     done.seconds = time.perf_counter() - started
     return done

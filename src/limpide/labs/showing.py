@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from limpide.errors import LimpideError
+
 _SINK: ContextVar[Callable[[Any], None] | None] = ContextVar("sink", default=None)
 _FULL: ContextVar[bool | None] = ContextVar("full", default=None)
 
@@ -42,6 +44,10 @@ def is_full() -> bool:
     """Whether the whole of a long experiment is asked for, and not the stated part of it."""
     full = _FULL.get()
     return "--full" in sys.argv if full is None else full
+
+
+class OnlyFull(LimpideError):
+    """A claim that a part of its experiment cannot decide, and the whole was not asked for."""
 
 
 @contextmanager

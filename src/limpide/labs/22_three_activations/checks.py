@@ -6,11 +6,11 @@ from math import sqrt
 
 import numpy as np
 
-from limpide.errors import MissingData
 from limpide.i18n import _
 from limpide.labs import is_full
 from limpide.labs.claims import CLAIMS, Finding, argue, checks, judge
 from limpide.labs.running import names_of
+from limpide.labs.showing import OnlyFull
 
 STORY = names_of(__file__, "network", "trained")
 SEEDS = (0, 1)
@@ -62,7 +62,7 @@ def dead() -> Finding:
 def excellent() -> Finding:
     """Three whole runs, which take minutes."""
     if not is_full():
-        raise MissingData(_("needs the whole training: --full"))
+        raise OnlyFull(_("needs the whole training: --full"))
     found = [STORY.accuracy(name, 0) for name in STORY.RECIPES]
     return judge(all(abs(value - 0.987) < 0.003 for value in found), ", ".join(f"{value:.4f}" for value in found))
 
