@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import limpide
 from limpide.cli import run as run_command
+from limpide.data.frames import from_frame
 from limpide.data.reading import Asked, Reading
 from limpide.data.sources import open_source
 from limpide.data.tables import read_content
@@ -338,3 +339,19 @@ def test_rows_of_white_space_at_the_end_do_not_count_as_its_footer():
     assert first.reading.footer == 1
     assert first.frame.shape == (2, 3)
     assert again.frame.equals(first.frame)
+
+
+def test_lines_above_the_table_are_counted_by_ends_of_line_alone():
+    content = b"a remark\x0cwith a form feed\nand more\n\n\na,b\n1,x\n2,y\n3,z\n"
+    first = read_content("a.csv", content, Asked())
+    again = read_content("a.csv", content, Asked(first.reading))
+    assert first.frame["b"].to_list() == ["x", "y", "z"]
+    assert again.frame.equals(first.frame)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: read_content("a.csv", b"^a$,b\n1,2\n3,4\n", Asked()), lambda: from_frame({"^a$": [1]})]
+)
+def test_a_name_that_polars_takes_for_a_pattern_is_refused(make):
+    with pytest.raises(DataError, match=r"expected no name from \^ to \$, which is a pattern for names, got '\^a\$'"):
+        make()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from limpide.data.limits import check_names
 from limpide.errors import DataError, problem
 from limpide.i18n import _
 
@@ -43,6 +44,7 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 
     NaN becomes missing: Python frames write one for the other.
     """
+    check_names(_("column names"), frame.columns)
     problems, columns = [], []
     for column in frame:
         try:

@@ -9,6 +9,7 @@ import statistics
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import polars as pl
@@ -90,7 +91,9 @@ def guess_form(text: str, is_whole: bool, asked: Asked | None = None) -> TextFor
     asked = asked or Asked()
     said = _SEP_LINE.match(text)
     n_before = asked.given.skip if asked.given.skip is not None else int(said is not None)
-    below = "".join(text.splitlines(keepends=True)[n_before:]) if n_before else text
+    lines = io.StringIO(text, newline="")  # only ends of line end a line: str.splitlines takes a form feed for one
+    list(islice(lines, n_before))
+    below = lines.read()
     delimiter = asked.given.delimiter or (said[1] if said else None) or _guess_delimiter(below, is_whole, asked)
     rows = [Row(row.cells, row.start + n_before, row.end + n_before) for row in _sample(below, delimiter, is_whole)]
     return guess_rows(rows, delimiter, asked)

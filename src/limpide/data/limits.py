@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import polars as pl
@@ -63,8 +63,17 @@ def check_shape(where: str, n_rows: int, n_columns: int) -> None:
         raise DataError(problem(where, expected, format_count(n_rows * n_columns), _("take a part of it")))
 
 
+def check_names(where: str, names: Sequence[str]) -> None:
+    """DataError for names of columns that would stand for other columns."""
+    patterns = [name for name in names if name.startswith("^") and name.endswith("$")]
+    if patterns:
+        expected = _("no name from ^ to $, which is a pattern for names")
+        raise DataError(*(problem(where, expected, repr(name), _("rename the column")) for name in patterns))
+
+
 def check_cells(where: str, frame: pl.DataFrame) -> None:
-    """DataError for cells of a text longer than any word, by column and row."""
+    """DataError for names that polars takes for patterns, and for cells of a text longer than any word."""
+    check_names(where, frame.columns)
     problems = []
     for column in frame:
         if column.dtype == pl.String and (column.str.len_bytes().max() or 0) > MOST_CELL_LETTERS:  # type: ignore[operator]
