@@ -6,11 +6,14 @@ from math import sqrt
 
 import numpy as np
 
+import limpide as lp
 from limpide.i18n import _
 from limpide.labs import is_full
 from limpide.labs.claims import CLAIMS, Finding, argue, checks, judge
 from limpide.labs.running import names_of
 from limpide.labs.showing import OnlyFull
+from limpide.nn.layers.base import EVALUATION
+from limpide.nn.network import Parameters, forward
 
 STORY = names_of(__file__, "network", "trained")
 SEEDS = (0, 1)
@@ -60,11 +63,23 @@ def dead() -> Finding:
 
 @checks("cnn-all-excellent")
 def excellent() -> Finding:
-    """Three whole runs, which take minutes."""
+    """Three whole runs, which take minutes, with the weights of their last epoch as in the document."""
     if not is_full():
         raise OnlyFull(_("needs the whole training: --full"))
-    found = [STORY.accuracy(name, 0) for name in STORY.RECIPES]
+    found = [last_epoch(name) for name in STORY.RECIPES]
     return judge(all(abs(value - 0.987) < 0.003 for value in found), ", ".join(f"{value:.4f}" for value in found))
+
+
+def last_epoch(activation: str) -> float:
+    """The accuracy on the test images after the last of three epochs, whichever a validation would have kept."""
+    training = lp.fit(STORY.RECIPES[activation], engine=STORY.ENGINE)
+    for _epoch in training:
+        pass
+    job, test = training.job, training.job.parts["test"]
+    parameters = Parameters.of(job.network, training.trainer.weights(), np.float32).layers
+    modes = [EVALUATION] * len(job.network.layers)
+    pieces = (forward(job.network, parameters, part, modes)[0] for part in np.array_split(test.x, 20))
+    return float(np.mean(np.concatenate([scores.argmax(axis=1) for scores in pieces]) == test.truth))
 
 
 @checks("cnn-test-set-selection")
