@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from math import isfinite
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from limpide.cli.options import as_json, data_options, lang, reading_options, storage_option, toml_value
+from limpide.cli.options import as_json, data_options, lang, reading_options, storage_option
 from limpide.cli.screen import complain, empty_table, labelled, open_console, print_json, printable, show_facts
 from limpide.cli.training import read_recipe, recipe_options
 from limpide.errors import RecipeError, problem
 from limpide.i18n import _, format_count, format_decimal, ngettext
+from limpide.words import read_values
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -47,18 +47,8 @@ def read_knobs(context: click.Context, option: click.Parameter, words: Sequence[
         raise RecipeError(*(problem("--vary", _("KNOB=VALUE,VALUE,..."), repr(word)) for word in wrong))
     knobs: dict[str, list[Any]] = {}
     for knob, _equals, values in parts:
-        knobs.setdefault(knob.strip(), []).extend(_values(values))
+        knobs.setdefault(knob.strip(), []).extend(read_values(values))
     return knobs
-
-
-def _values(text: str) -> list[Any]:
-    if ";" not in text:
-        try:
-            listed: list[Any] = tomllib.loads(f"values = [{text}]")["values"]
-            return listed
-        except tomllib.TOMLDecodeError:
-            pass
-    return [toml_value(part.strip()) for part in text.split(";" if ";" in text else ",") if part.strip()]
 
 
 @click.command(

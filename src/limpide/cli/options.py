@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from limpide.data.reading import OPTIONS as READING
 from limpide.errors import RecipeError, UnknownName, problem
 from limpide.i18n import LANGUAGES, _
+from limpide.words import read_value
 
 lang = click.option(
     "--lang",
@@ -87,16 +87,7 @@ def recipe_values(named: Mapping[str, Any], others: Mapping[str, str]) -> dict[s
         key = OPTIONS.get(name, name)
         if key not in OPTIONS.values() and key.rpartition(".")[0] not in tables:
             unknown.append(str(UnknownName("--option", name, [*OPTIONS, *OPTIONS.values()])))
-        values[key] = toml_value(text)
+        values[key] = read_value(text)
     if unknown:
         raise RecipeError(*unknown)
     return values
-
-
-def toml_value(text: str) -> Any:
-    """A value as TOML writes it, or a bare word."""
-    try:
-        read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return read["value"] if len(read) == 1 else text

@@ -11,7 +11,7 @@ import numpy as np
 
 from limpide.cli.screen import percent, printable
 from limpide.data.dataset import Dataset, Note
-from limpide.i18n import _, format_count, get_language, ngettext
+from limpide.i18n import format_count, ngettext
 
 if TYPE_CHECKING:
     import polars as pl
@@ -154,18 +154,6 @@ def _original(dataset: Dataset, name: str) -> str:
 
 
 def _page(rows: list[dict[str, Any]], name: str, run_name: str) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from limpide.report import fill
 
-    from limpide.report import TEMPLATES
-
-    page = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    page.globals.update(_=_)
-    facts = {"rows": rows, "name": name, "run": run_name, "language": get_language()}
-    return page.get_template("seen.html").render(facts).strip() + "\n"
+    return fill("seen.html", {"rows": rows, "name": name, "run": run_name})

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from urllib.parse import quote
 
-from limpide import __version__
 from limpide.explaining.arithmetic import Number, leaves
 from limpide.explaining.sections import Section
 from limpide.explaining.writing import mathml
-from limpide.i18n import _, get_language
 from limpide.markup import paragraph, picture, table
+from limpide.report import fill
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 PICTURE_WIDTH, MOST_LINKS = 140, 8
 
 
@@ -55,16 +52,4 @@ def _number(number: Number, digits: int | None, known: set[str], placed: set[str
 
 def as_page(title: str, head: Sequence[str], sections: Sequence[Section], foot: Sequence[str]) -> str:
     """One offline HTML file."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    page = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    page.globals.update(_=_)
-    facts = {"lang": get_language(), "version": __version__, "title": title, "head": head, "foot": foot}
-    return page.get_template("explain.html").render(facts | {"body": as_parts(sections, is_page=True)}).strip() + "\n"
+    return fill("explain.html", {"name": title, "head": head, "foot": foot, "body": as_parts(sections, is_page=True)})

@@ -6,43 +6,21 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from limpide import __version__
-from limpide.figures.picture import DARK_STYLE, Picture, Table
-from limpide.i18n import _, format_count, format_decimal, get_language
+from limpide.figures.picture import Picture, Table
+from limpide.i18n import _, format_decimal
 from limpide.labs.claims import CLAIMS, in_language, verdict_text
 from limpide.labs.lab import Block
 from limpide.labs.running import CellRun, LabRun
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
+from limpide.report import fill
 
 
 def render_page(done: LabRun) -> str:
     """The page of a lab that ran, in the user's language; it asks for nothing else."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    page = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    page.globals.update(_=_, count=format_count)
-    blocks = list(_blocks(done))
-    return page.get_template("lab.html").render(
-        lang=get_language(),
-        version=__version__,
-        lab=done.lab,
-        blocks=blocks,
-        quiz=done.lab.quiz,
-        dark_style=DARK_STYLE,
-        seconds=format_decimal(done.seconds, 1),
-        full=done.full,
-    )
+    lab = done.lab
+    facts = {"lab": lab, "blocks": list(_blocks(done)), "quiz": lab.quiz}
+    return fill("lab.html", {"name": lab.title, "seconds": format_decimal(done.seconds, 1), **facts})
 
 
 def _blocks(done: LabRun) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from limpide.errors import LimpideError, RecipeError, did_you_mean, problem
 from limpide.experiment.variants import ACTIVATION, Variant, knob_key
 from limpide.i18n import _
 from limpide.recipe import SPACE, Recipe
+from limpide.words import read_values
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -65,7 +66,7 @@ class Knob:
             return cls._of_choices(name, key, choices)
         found = _RANGE.fullmatch(said.strip())
         if found is None:
-            return cls._of_choices(name, key, tuple(split_values(said)))
+            return cls._of_choices(name, key, tuple(read_values(said)))
         kind, inside = found[1].lower(), found[2]
         if kind not in ("log", "uniform", "int"):
             raise RecipeError(problem(where, _FORMS, repr(said), did_you_mean(kind, ("log", "uniform", "int"))))
@@ -229,29 +230,6 @@ class Space:
     def to_dict(self) -> dict[str, Any]:
         """JSON: what tells spaces apart, and what a reader wants to know."""
         return {knob.key: list(knob.choices) or [knob.kind, knob.low, knob.high, knob.steps] for knob in self.knobs}
-
-
-def split_values(text: str) -> list[Any]:
-    """Values between commas, or semicolons, each as TOML writes it, or a bare word.
-
-    >>> split_values("16, 32"), split_values("64 relu, 32 relu; 128 relu")
-    ([16, 32], ['64 relu, 32 relu', '128 relu'])
-    """
-    if ";" not in text:
-        try:
-            listed: list[Any] = tomllib.loads(f"values = [{text}]")["values"]
-            return listed
-        except tomllib.TOMLDecodeError:
-            pass
-    return [_value(part.strip()) for part in text.split(";" if ";" in text else ",") if part.strip()]
-
-
-def _value(text: str) -> Any:
-    try:
-        read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return read["value"] if len(read) == 1 else text
 
 
 def read_space(path: str | Path) -> dict[str, Any]:
