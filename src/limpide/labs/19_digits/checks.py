@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import limpide as lp
-from limpide.i18n import _
+from limpide.i18n import N_, _
 from limpide.labs.claims import Finding, argue, checks, judge
 from limpide.labs.running import names_of
 from limpide.labs.showing import is_full
@@ -188,12 +188,12 @@ def always_nine() -> dict[str, float]:
     recalls = [np.mean(answer[truth == digit] == digit) for digit in range(10)]
     of_nine = float(np.mean(truth[answer == 9] == 9))
     return {
-        "accuracy": float(np.mean(answer == truth)),
-        "precision of 9": of_nine,
-        "recall of 9": float(recalls[9]),
-        "weighted recall": found["recall"],
-        "macro recall": float(np.mean(recalls)),
-        "macro precision": of_nine / 10,
+        N_("accuracy"): float(np.mean(answer == truth)),
+        N_("precision of 9"): of_nine,
+        N_("recall of 9"): float(recalls[9]),
+        N_("weighted recall"): found["recall"],
+        N_("macro recall"): float(np.mean(recalls)),
+        N_("macro precision"): of_nine / 10,
     }
 
 
@@ -201,7 +201,7 @@ def always_nine() -> dict[str, float]:
 def nines(name: str) -> Finding:
     """Which of the measures are 0.9."""
     found = always_nine()
-    evidence = ", ".join(f"{word} {value:g}" for word, value in found.items())
+    evidence = ", ".join(f"{_(word)} {value:g}" for word, value in found.items())
     if name == "accuracy-called-precision":
         # precision belongs to a class; over all classes it is not 0.9
         return judge(found["macro precision"] == found["accuracy"], evidence)
