@@ -152,8 +152,7 @@ def test_the_engines_agree_on_the_first_updates(job, request):
     assert all(gap.is_close for gap in gaps)
     assert max(gap.difference for gap in gaps if gap.precision == "float32") < 6e-4
     assert max(gap.update for gap in gaps) == agreement.N_UPDATES
-    if job == "images" and "compiled" in left_out:
-        assert "layer 0.conv" in left_out["compiled"]
+    assert "compiled" not in left_out
 
 
 def test_a_few_rows_are_visited_again_in_the_next_epochs():

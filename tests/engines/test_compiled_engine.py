@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from limpide.engines.base import choose_engine, get_engine
 from limpide.errors import MissingPackage, ShapeError, Unsupported
+from limpide.nn.layers import Activation, Dense, Residual
 from limpide.nn.losses import LOSSES
 from limpide.nn.network import Network
 from limpide.nn.optimizers import make_optimizer
@@ -13,12 +15,15 @@ from limpide.seeds import stream
 from limpide.testing import EngineConformance, assert_close, assert_same_bits
 
 EVERYTHING = "9, dropout 0.2, 32 no bias, batchnorm relu, 16 gelu, dropout 0.5, 8 tanh, 3"
-LACKS = frozenset({"conv", "maxpool", "avgpool", "globalavgpool", "residual"})
+SMALL_IMAGES, LARGE_IMAGES = "1x6x6, conv 2 3x3, flatten, 3", "1x28x28, conv 32 3x3 pad 1, conv 64 3x3, flatten, 10"
+IMAGES = (
+    "1x12x12, conv 4 5x5 stride 2 pad 2 no bias, batchnorm relu, dropout 0.3, conv 6 3x3 gelu, maxpool 2, flatten, 3",
+    "2x9x8, residual(conv 4 3x3 pad 1 no bias, batchnorm prelu, conv 2 1x1), avgpool 2, conv 18 2x2 groups 2, globalavgpool, 3",
+)
 
 
 class TestCompiled(EngineConformance):
     engine = "compiled"
-    lacks = LACKS
 
 
 def noise(path):
@@ -37,7 +42,7 @@ def start(engine, network, precision="float32", seed=0, optimizer="adam"):
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("text", [EVERYTHING, "9-40x3-3 silu", "9, prelu, 7 softplus, 3"])
+@pytest.mark.parametrize("text", [EVERYTHING, "9-40x3-3 silu", "9, prelu, 7 softplus, 3", *IMAGES])
 def test_thirty_updates_agree_with_the_numpy_engine(text, precision):
     network = Network.parse(text)
     x, y = rows(network, 300, precision)
@@ -108,7 +113,7 @@ def test_a_product_cut_in_pieces_is_the_whole_product(m, k, n, rng):
     def multiply_back(tools, memory, m, n, k, b_at, c_at):
         product_back(tools, memory, m, n, k, 0, b_at, c_at, len(memory) - n * k)
 
-    tools = (GEMM[np.dtype(float)], 0, np.zeros(0, np.int64))
+    tools = (GEMM[np.dtype(float)], 0, np.zeros(0, np.int64), 0)
     a, b = rng.normal(size=(m, k)), rng.normal(size=(k, n))
     b_at, c_at = m * k, m * k + k * n
     for a_turned, b_turned in ((False, False), (True, False), (False, True)):
@@ -184,14 +189,19 @@ def test_the_exponential_is_right_to_the_last_digit(real):
     assert np.isnan(exponential(real(np.nan))[0])
 
 
-def test_what_it_lacks_is_named_with_the_engine_to_take():
-    network = Network.parse("1x6x6, conv 4 3x3, flatten, 3")
+@dataclass(frozen=True)
+class Doubling(Activation):
+    """A layer of somebody's own, under a name that the engine knows."""
+
+
+@pytest.mark.parametrize(
+    ("layer", "where"), [(Doubling("relu"), "0.activation"), (Residual((Doubling("relu"),)), "0.residual.0.activation")]
+)
+def test_a_layer_of_ones_own_is_refused_with_the_engine_to_take(layer, where):
     with pytest.raises(Unsupported) as caught:
-        start("compiled", network)
-    assert str(caught.value) == (
-        "layer 0.conv: expected a layer that the engine compiled has (dense, activation, dropout, batchnorm, flatten), "
-        "got conv; take the engine numpy or torch"
-    )
+        start("compiled", Network((3,), (layer, Dense(3))))
+    assert str(caught.value).startswith(f"layer {where}: expected a layer that the engine compiled has (dense, ")
+    assert str(caught.value).endswith("got Doubling; take the engine numpy")
 
 
 def test_rows_that_do_not_exist_and_shapes_that_do_not_fit_are_refused():
@@ -264,11 +274,17 @@ def test_a_disk_that_is_full_does_not_stop_the_training(monkeypatch):
         ("3-64-32-1 relu", 100_000, True, "compiled"),
         ("3-64-32-1 relu", 100_000, False, "numpy"),
         ("3-64-32-1 relu", 1_000_000, False, "compiled"),
-        ("1x6x6, conv 2 3x3, flatten, 3", 1_000_000, True, "numpy"),
+        (SMALL_IMAGES, 10_000, True, "numpy"),
+        (SMALL_IMAGES, 10_000_000, True, "compiled"),
+        (LARGE_IMAGES, 10, True, "numpy"),
+        (LARGE_IMAGES, 1_000, True, "compiled"),
+        (LARGE_IMAGES, 1_000, False, "torch"),
     ],
 )
 def test_a_job_is_compiled_where_that_is_repaid(text, n_updates, is_on_disk, expected, monkeypatch):
-    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda: is_on_disk)
+    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_convolutions=False: is_on_disk)
+    monkeypatch.setattr("limpide.engines.base.find_spec", lambda package: object())
+    monkeypatch.setenv("LIMPIDE_DEVICE", "cpu")
     name, why = choose_engine("auto", Network.parse(text), n_updates)
     assert name == expected
     assert why
@@ -296,5 +312,10 @@ def test_code_on_disk_is_told_without_loading_numba(tmp_path, monkeypatch):
     kept.write_bytes(b"")
     os.utime(kept, (4e9, 4e9))
     assert base.is_compiled()
+    assert not base.is_compiled(with_convolutions=True)
+    beside = kept.with_name("compiled_shares.share-1.py311.nbi")
+    beside.write_bytes(b"")
+    os.utime(beside, (4e9, 4e9))
+    assert base.is_compiled(with_convolutions=True)
     os.utime(kept, (1, 1))
     assert not base.is_compiled()

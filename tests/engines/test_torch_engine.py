@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from limpide.engines import base
 from limpide.engines.base import choose_engine, engine_versions, get_engine
 from limpide.errors import MissingPackage, RecipeError, Unsupported
 from limpide.nn.layers import LAYERS
@@ -351,17 +352,35 @@ SMALL, LARGE = "1x8x8, conv 8 3x3, flatten, 10", "1x28x28, conv 32 3x3, residual
 
 
 @pytest.mark.parametrize(
-    ("text", "n_updates", "is_there", "name"),
+    ("text", "n_updates", "is_there", "is_on_disk", "device", "name"),
     [
-        (LARGE, 10_000, True, "torch"),
-        (LARGE, 10_000, False, "numpy"),
-        (LARGE, 100, True, "numpy"),
-        (SMALL, 10**9, True, "numpy"),
-        ("28x28, 512 relu, 10", 10**9, True, "not torch"),
+        (LARGE, 10_000, True, False, "cpu", "torch"),
+        (LARGE, 10_000, True, True, "cpu", "compiled"),
+        (LARGE, 10_000, True, True, "cuda", "torch"),
+        (LARGE, 1_000, False, False, "cuda", "numpy"),
+        (LARGE, 100, True, True, "cuda", "numpy"),
+        (SMALL, 10**9, True, True, "cuda", "compiled"),
+        ("28x28, 512 relu, 10", 10**9, True, False, "cuda", "compiled"),
     ],
 )
-def test_convolutions_are_given_to_pytorch_once_there_is_enough_to_do(text, n_updates, is_there, name, monkeypatch):
+def test_convolutions_go_to_pytorch_where_it_has_a_gpu_or_the_compiled_engine_is_not_ready(
+    text, n_updates, is_there, is_on_disk, device, name, monkeypatch
+):
     found = object() if is_there else None
     monkeypatch.setattr("limpide.engines.base.find_spec", lambda package: found if package == "torch" else None)
-    chosen = choose_engine("auto", Network.parse(text), n_updates).name
-    assert chosen != "torch" if name == "not torch" else chosen == name
+    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_convolutions=False: is_on_disk)
+    monkeypatch.setenv("LIMPIDE_DEVICE", device)
+    assert choose_engine("auto", Network.parse(text), n_updates).name == name
+
+
+def test_a_gpu_is_suspected_by_the_machine_alone(monkeypatch):
+    monkeypatch.delenv("LIMPIDE_DEVICE", raising=False)
+    for has_program, system, machine, expected in (
+        (None, "linux", "x86_64", False),
+        ("/usr/bin/nvidia-smi", "linux", "x86_64", True),
+        (None, "darwin", "arm64", True),
+    ):
+        monkeypatch.setattr("shutil.which", lambda _name, found=has_program: found)
+        monkeypatch.setattr("sys.platform", system)
+        monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
+        assert base._may_have_gpu() is expected

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -222,8 +224,8 @@ NAMED = N_("named by the user")
 def choose_engine(name: str, network: Network, n_updates: int, precision: Precision = "float32") -> Choice:
     """The engine to use: the one named, or for "auto" the one the rules pick for this job.
 
-    `torch` for convolutions and `compiled` for dense networks, once there is enough to do; else `numpy`, which runs
-    every network there is.
+    `compiled` once there is enough to do to repay it, or for convolutions `torch` where there may be a GPU or the other
+    must be compiled first; else `numpy`, which needs neither.
 
     Raises  UnknownName; RecipeError for an engine that lacks what is asked of it
     """
@@ -240,9 +242,13 @@ def choose_engine(name: str, network: Network, n_updates: int, precision: Precis
     if name != "auto":
         get_engine(name)
         return Choice(name, _(NAMED))
-    if _pays_for_torch(network, n_updates):
+    work = sum(row.multiply_adds for row in network.table()) if _has_convolutions(network) else 0
+    is_torch_there = work >= SMALLEST_CONVOLUTION and work * n_updates >= TORCH_WORK and find_spec("torch") is not None
+    if is_torch_there and _may_have_gpu():
+        return Choice("torch", _("convolutions of this size, and a machine that may have a GPU"))
+    if is_torch_there and not is_compiled(bool(work)):
         return Choice("torch", _("convolutions of this size take about half as long as with numpy, loading included"))
-    if _pays_for_compiling(network, n_updates):
+    if _pays_for_compiling(network, work, n_updates):
         try:
             get_engine("compiled")
         except (MissingPackage, ImportError) as error:
@@ -258,40 +264,48 @@ TORCH_WORK = 1_000_000_000
 """Multiply-adds of one example, times updates, that pay for loading PyTorch (1.2 s) three times over at batch 32."""
 
 
-def _pays_for_torch(network: Network, n_updates: int) -> bool:
+def _has_convolutions(network: Network) -> bool:
     # kernels are the only parameters with four axes
-    if not any(len(slot.shape) == 4 for slot in network.slots) or find_spec("torch") is None:
-        return False
-    work = sum(row.multiply_adds for row in network.table())
-    return work >= SMALLEST_CONVOLUTION and work * n_updates >= TORCH_WORK
+    return any(len(slot.shape) == 4 for slot in network.slots)
 
 
-COMPILED_LAYERS = ("dense", "activation", "dropout", "batchnorm", "flatten")
-"""The layers of the compiled engine."""
+def _may_have_gpu() -> bool:
+    """Whether this looks like a machine with a GPU that PyTorch can use; told without loading PyTorch."""
+    named = os.environ.get("LIMPIDE_DEVICE", "")
+    if named:
+        return named != "cpu"
+    is_apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    return is_apple or shutil.which("nvidia-smi") is not None
 
-SAVED_PER_LAYER, SAVED_PER_PARAMETER = 9e-6, 2e-9
-"""Seconds that it saves at each update beside NumPy, at least (benchmarks/LOG.md)."""
 
-SECONDS_TO_LOAD, SECONDS_TO_COMPILE = 0.6, 12.0
-"""What it costs before its first update: where its code is on disk, and where it must be compiled."""
+SAVED_PER_LAYER, SAVED_PER_PARAMETER, SAVED_PER_CONVOLUTION = 9e-6, 2e-9, 2e-9
+"""Seconds that it saves at each update beside NumPy, at least: for each layer, parameter, and where there are
+convolutions multiply-add of an example (benchmarks/LOG.md)."""
+
+SECONDS_TO_LOAD, SECONDS_TO_COMPILE, SECONDS_FOR_CONVOLUTIONS = 0.6, 12.0, 15.0
+"""What it costs before its first update: where its code is on disk, where it must be compiled, and what
+convolutions add to that."""
 
 
-def _pays_for_compiling(network: Network, n_updates: int) -> bool:
-    if any(layer.keyword not in COMPILED_LAYERS for layer in network.layers):
-        return False
-    saved = n_updates * (SAVED_PER_LAYER * len(network.layers) + SAVED_PER_PARAMETER * network.n_parameters)
+def _pays_for_compiling(network: Network, work: int, n_updates: int) -> bool:
+    if work:
+        saved = n_updates * SAVED_PER_CONVOLUTION * work
+    else:
+        saved = n_updates * (SAVED_PER_LAYER * len(network.layers) + SAVED_PER_PARAMETER * network.n_parameters)
+    to_compile = SECONDS_TO_COMPILE + (SECONDS_FOR_CONVOLUTIONS if work else 0)
     # twice the cost: most trainings stop before their last update
-    return saved > 2 * (SECONDS_TO_LOAD if is_compiled() else SECONDS_TO_COMPILE)
+    return saved > 2 * (SECONDS_TO_LOAD if is_compiled(bool(work)) else to_compile)
 
 
-def is_compiled() -> bool:
+def is_compiled(with_convolutions: bool = False) -> bool:
     """Whether Numba keeps the compiled engine on disk, newer than its text; told without loading Numba."""
     folder = Path(__file__).parent
-    kept = list((folder / "__pycache__").glob("compiled_kernel.*.nbi"))
+    kept, files = folder / "__pycache__", "compiled_{}.*.nbi"
     if "NUMBA_CACHE_DIR" in os.environ:
-        kept = list(Path(os.environ["NUMBA_CACHE_DIR"]).glob("*/compiled_kernel.*.nbi"))
+        kept, files = Path(os.environ["NUMBA_CACHE_DIR"]), "*/compiled_{}.*.nbi"
     changed = max((path.stat().st_mtime for path in folder.glob("compiled_*.py")), default=0)
-    return any(path.stat().st_mtime > changed for path in kept)
+    parts = ("kernel", "shares") if with_convolutions else ("kernel",)
+    return all(any(path.stat().st_mtime > changed for path in kept.glob(files.format(part))) for part in parts)
 
 
 def caution(name: str) -> str:
@@ -311,15 +325,21 @@ def _version(package: str) -> str:
     return version(package)
 
 
+@lru_cache(maxsize=2)
+def _is_installed(package: str) -> bool:
+    """The same: many a folder is looked through."""
+    return find_spec(package) is not None
+
+
 def engine_versions() -> dict[str, Any]:
     """Each engine and the version of what it runs on."""
-    numba = _version("numba") if find_spec("numba") else _("not installed")
+    numba = _version("numba") if _is_installed("numba") else _("not installed")
     return {"numpy": np.__version__, "compiled": f"numba {numba}", "torch": _torch_version()}
 
 
 def _torch_version() -> str:
     """PyTorch's version, without loading it; once the engine is loaded, its device too."""
-    if find_spec("torch") is None:
+    if not _is_installed("torch"):
         return _("not installed")
     engine = sys.modules.get("limpide.engines.torch_engine")
     return _version("torch") + (f", {engine.choose_device()}" if engine else "")

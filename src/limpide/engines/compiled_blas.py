@@ -63,7 +63,7 @@ _types: Any = types
 
 
 @intrinsic
-def _gemm(typingctx: Any, address: Any, turned: Any, sizes: Any, memory: Any, places: Any, beta: Any) -> Any:
+def gemm(typingctx: Any, address: Any, turned: Any, sizes: Any, memory: Any, places: Any, beta: Any) -> Any:
     """The BLAS call `c = a b + beta c`, on matrices laid out column by column.
 
     turned  whether a is transposed, whether b is
@@ -132,7 +132,7 @@ def _piece(address: int, memory: Any, sizes: Any, block: Any, a: Any, b: Any, c:
         # what stands row by row is, column by column, transposed: c' = b' a'
         terms, beta = min(depth, k - first), one if first else zero
         places = b_place, b_step, a_place, a_step, c, n
-        _gemm(address, (b_turned, a_turned), (columns, rows, terms), memory, places, beta)
+        gemm(address, (b_turned, a_turned), (columns, rows, terms), memory, places, beta)
 
 
 @loops
@@ -141,10 +141,11 @@ def product(
 ) -> None:
     """`c = a b` of m by k and k by n numbers, row by row from places of one vector; a or b may stand turned.
 
-    tools  the address of the BLAS function, that of `yield_address`, the desk of `compiled_team`
+    tools  the address of the BLAS function, that of `yield_address`, the desk of `compiled_team`, the address of
+           `compiled_shares.share_address`, that of a share
     """
     keep_apart()
-    address, way, desk = tools
+    address, way, desk, _share = tools
     a, b, work, rows, columns, depth = (a_at, a_turned), (b_at, b_turned), m * n * k, m, n, k
     if work > (SMALL_TURNED if b_turned else SMALL):
         rows, columns = min(TURNED_ROWS if b_turned else BLOCK, m), min(TURNED_COLUMNS if b_turned else BLOCK, n)

@@ -1,4 +1,4 @@
-"""The fast engine: dense networks, whole epochs in one call of one compiled function.
+"""The fast engine: whole epochs in one call of one compiled function.
 
 What a network is, is told to that function as data (`Program`); what it computes stands in `compiled_kernel`. The
 layers' own forward and backward remain the reference, and give a trace its intermediate values.
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from limpide.arrays import Array, Tree, show_shape
-from limpide.engines.base import COMPILED_LAYERS, Noise, Precision, Trace
+from limpide.arrays import Array, Shape, Tree, show_shape
+from limpide.engines.base import Noise, Precision, Trace
 from limpide.engines.numpy_engine import NumpyTrainer
 from limpide.errors import MissingPackage, ShapeError, Unsupported, problem
 from limpide.i18n import _
-from limpide.nn.layers import LAYERS
+from limpide.nn.layers import LAYERS, Layer, Residual
 from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network, Parameters
 from limpide.nn.optimizers import SGD, Optimizer
@@ -30,7 +30,8 @@ try:
     from limpide.engines import compiled_updates as updates
     from limpide.engines.compiled_blas import BLAS, GEMM, UNSHARED, WORTH_SHARING
     from limpide.engines.compiled_helpers import NOBODY, call_helpers, dismiss
-    from limpide.engines.compiled_program import write_program
+    from limpide.engines.compiled_program import DENSE, KIND, write_program
+    from limpide.engines.compiled_shares import share_address
     from limpide.engines.compiled_team import yield_address
 except (ImportError, OSError) as error:
     raise MissingPackage(
@@ -51,7 +52,7 @@ NO_NOISE, NO_LOSSES = np.zeros(0, np.float32), np.zeros(0)
 
 
 class CompiledEngine:
-    """Runs dense networks with one compiled function."""
+    """Runs networks with one compiled function."""
 
     name = "compiled"
 
@@ -123,6 +124,7 @@ class _Machine:
         """Room for batches of so many rows; what the next update depends on stays."""
         held = self.held() if hasattr(self, "vector") else {}
         self.program = program = write_program(self.network, capacity, len(self.optimizer.slots))
+        self.share = share_address(self.dtype) if (program.stages[:, KIND] != DENSE).any() else 0
         self.numbers, self.vector = program.numbers.astype(self.dtype), program.vector(self.dtype)
         self.labels = np.zeros(capacity, np.int64)
         self.params, self.grads, *slots = program.parts(self.vector)
@@ -150,16 +152,16 @@ class _Machine:
         order = _read_only(np.ascontiguousarray(order, np.int64))
         losses = np.zeros(-(-len(order) // batch_size))
         is_noisy = program.random and mode in (kernel.TRAIN, kernel.GRADIENTS)
-        streams = [(noise(path), shape) for path, shape in program.random] if is_noisy and noise else []
-        width = sum(prod(shape) for _stream, shape in streams)
+        streams = _Streams(program.random if is_noisy else (), noise)
+        width = streams.width
         # whole batches: each goes on in the streams where the one before it stopped
         at_once = max(NOISE_NUMBERS // (width * batch_size), 1) * batch_size if width else len(order)
         for start in range(0, len(order), max(at_once, 1)):
             part = order[start : start + at_once]
-            drawn = [stream.random((len(part), *shape), np.float32).reshape(-1) for stream, shape in streams]
+            drawn = streams.draw(len(part), batch_size)
             first = start // batch_size
             left = losses[first : first + -(-len(part) // batch_size)]
-            begun = self._call(mode, (*given, part, _joined(drawn)), batch_size, left, self.vector[:0])
+            begun = self._call(mode, (*given, part, drawn), batch_size, left, self.vector[:0])
             if mode == kernel.TRAIN:
                 self.step += begun
                 if not isfinite(left[begun - 1]):
@@ -175,13 +177,16 @@ class _Machine:
         data  inputs, values, classes, the order of the rows, noise
         """
         tables, order = (self.program.stages, self.numbers, self.program.places, self.program.bounds), data[3]
-        rates, addresses, desk = self._rates(len(losses)), (GEMM[self.dtype], YIELD), NOBODY
+        rates, addresses, desk = self._rates(len(losses)), (GEMM[self.dtype], YIELD, self.share), NOBODY
         widest = batch_size * self.widest_product
         with BLAS if widest > UNSHARED else nullcontext(1) as n_threads:
             # helpers for less would hardly have come before it is done
             if n_threads > 1 and widest >= WORTH_SHARING and len(order) * self.widest_product >= WORTH_HELPERS:
-                desk = call_helpers(n_threads - 1, addresses, self.program.places, self.vector, self.settings)
-            tools, rule = (*addresses, desk), (self.loss_code, self.rule, self.settings, rates, self.step)
+                desk = call_helpers(n_threads - 1, addresses, tables, self.vector, data[4], self.settings)
+            tools, rule = (
+                (*addresses[:2], desk, self.share),
+                (self.loss_code, self.rule, self.settings, rates, self.step),
+            )
             arguments = (mode, tools, tables, self.vector, self.labels, data, rule, batch_size, (losses, outputs))
             try:
                 begun: int = kernel.run(*arguments)
@@ -276,14 +281,19 @@ class CompiledTrainer:
         """
         machine = self.machine
         network, before = machine.network, self.state()
-        # each of the two passes draws the noise of this step
-        streams = {path: noise(path) for path, _shape in machine.program.random}
-        again = copy.deepcopy(streams)
+        again: dict[str, np.random.Generator] = {}
+
+        def remembered(path: str) -> np.random.Generator:
+            """The noise of this step, which the second pass draws as well."""
+            stream = noise(path)
+            again[path] = copy.deepcopy(stream)
+            return stream
+
         arguments = (network, machine.loss, machine.optimizer, self.weights(), machine.n_updates, self.precision)
         opened, moved = NumpyTrainer(*arguments), CompiledTrainer(*arguments)
         for trainer in (opened, moved):
             trainer.load_state(before)
-        trace = opened.trace(x, y, lambda path: streams[path])
+        trace = opened.trace(x, y, remembered)
         losses = moved.run(x, y, np.arange(len(x)), len(x), again.__getitem__)
         after = moved.state()
         trace.loss = float(losses[0])
@@ -296,21 +306,34 @@ class CompiledTrainer:
         return trace
 
 
+class _Streams:
+    """The noise of a pass, layer by layer.
+
+    width  numbers for one row
+    """
+
+    def __init__(self, random: tuple[tuple[str, Shape], ...], noise: Noise | None) -> None:
+        paths = {path: [shape for of, shape in random if of == path] for path, _shape in random} if noise else {}
+        self.streams = [(noise(path), shapes) for path, shapes in paths.items()] if noise else []
+        self.width = sum(prod(shape) for _stream, shapes in self.streams for shape in shapes)
+
+    def draw(self, n: int, batch_size: int) -> np.ndarray:
+        """Numbers for the next n rows: all of a layer's, then all of the next one's."""
+        drawn = []
+        for stream, shapes in self.streams:
+            # layers that share a stream take turns with each batch
+            at_once = batch_size if len(shapes) > 1 else n
+            sizes = [min(at_once, n - first) for first in range(0, n, at_once)]
+            batches = [[stream.random((size, *shape), np.float32) for shape in shapes] for size in sizes]
+            drawn += [part.reshape(-1) for layer in zip(*batches, strict=True) for part in layer]
+        return np.concatenate(drawn) if len(drawn) > 1 else drawn[0] if drawn else NO_NOISE
+
+
 def _refuse(network: Network, loss: Loss, optimizer: Optimizer) -> None:
     """Unsupported, naming what the compiled function does not have."""
     where, mend = _("engine {name}").format(name="compiled"), _("take the engine numpy or torch")
     for path, layer in zip(network.paths, network.layers, strict=True):
-        if layer.keyword not in COMPILED_LAYERS or type(layer) is not LAYERS[layer.keyword]:
-            raise Unsupported(
-                problem(
-                    _("layer {path}").format(path=path),
-                    _("a layer that the engine {name} has ({known})").format(
-                        name="compiled", known=", ".join(COMPILED_LAYERS)
-                    ),
-                    layer.keyword,
-                    mend,
-                )
-            )
+        _refuse_layer(path, layer)
     if loss.name not in loops.LOSS_CODES or loss is not LOSSES[loss.name]:
         raise Unsupported(
             problem(where, _("a loss among {names}").format(names=", ".join(loops.LOSS_CODES)), loss.name, mend)
@@ -318,6 +341,21 @@ def _refuse(network: Network, loss: Loss, optimizer: Optimizer) -> None:
     if type(optimizer) not in updates.RULES:
         names = ", ".join(kind.name for kind in updates.RULES)
         raise Unsupported(problem(where, _("an optimizer among {names}").format(names=names), optimizer.name, mend))
+
+
+def _refuse_layer(path: str, layer: Layer) -> None:
+    if LAYERS.get(layer.keyword) is not type(layer):
+        raise Unsupported(
+            problem(
+                _("layer {path}").format(path=path),
+                _("a layer that the engine {name} has ({known})").format(name="compiled", known=", ".join(LAYERS)),
+                type(layer).__name__,
+                _("take the engine numpy"),
+            )
+        )
+    if isinstance(layer, Residual):
+        for inner, inside in zip(layer.paths, layer.layers, strict=True):
+            _refuse_layer(f"{path}.{inner}", inside)
 
 
 def _outside(what: str, n: int, numbers: np.ndarray) -> IndexError:
@@ -334,7 +372,3 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else NO_NOISE

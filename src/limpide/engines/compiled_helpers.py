@@ -15,14 +15,16 @@ NOBODY = np.zeros(0, np.int64)
 """The desk of a call without helpers."""
 
 
-def call_helpers(n: int, addresses: tuple[int, int], places: np.ndarray, vector: np.ndarray, settings: Any) -> Any:
+def call_helpers(
+    n: int, addresses: tuple[int, int, int], tables: Any, vector: np.ndarray, noise: np.ndarray, settings: np.ndarray
+) -> np.ndarray:
     """The desk of a call that so many threads come to help with, each as soon as it can.
 
-    addresses  of the BLAS function, and of `yield_address`
+    addresses  of the BLAS function, of `yield_address`, and of `share_address`
     """
     desk = np.zeros(DESK_SIZE, np.int64)
     for _i in range(n):
-        _threads(n).submit(help_run, (*addresses, desk), places, vector, settings)
+        _threads(n).submit(help_run, (*addresses[:2], desk, addresses[2]), tables, vector, noise, settings)
     return desk
 
 

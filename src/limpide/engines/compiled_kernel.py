@@ -1,4 +1,4 @@
-"""The compiled loop: whole epochs of any dense network in one call of one function.
+"""The compiled loop: whole epochs of any network in one call of one function.
 
 A network comes as data: a table of stages (a linear part with the activation behind it), and one vector that holds all
 its numbers, from the parameters to the room to work in. So `run` is compiled once for each float type, kept on disk,
@@ -17,48 +17,53 @@ from numba import njit
 
 from limpide.engines import (
     compiled_blas,
+    compiled_images,
     compiled_loops,
+    compiled_normal,
     compiled_program,
+    compiled_shares,
     compiled_team,
     compiled_updates,
     compiled_views,
 )
 from limpide.engines.compiled_blas import PRODUCT, help_product, product, product_back
+from limpide.engines.compiled_images import add_up_kernels, turn_kernels
 from limpide.engines.compiled_loops import (
     IDENTITY,
     PRELU,
     RELU,
     REORDER,
     activate,
-    clear,
+    add_bias,
     fill,
     loops,
     loss_and_gradient,
     slope_gradient,
-    through_activation,
+)
+from limpide.engines.compiled_normal import (
+    fold_gradients,
+    fold_mean,
+    fold_variance,
+    make_factors,
+    move_running,
+    recall,
 )
 from limpide.engines.compiled_program import (
     ACTIVATION,
     BATCHNORM,
     BIAS,
+    CONVOLUTION,
     DELTA,
     DENSE,
-    DROPOUT,
-    EPSILON,
+    ELSEWHERE,
     GRADS,
-    INNER,
     INPUT,
     KIND,
-    MOMENTUM,
     N_IN,
     N_OUT,
     ONES,
     OTHER_DELTA,
     OUTPUT,
-    RATE,
-    RUNNING,
-    SCALE,
-    SCRATCH,
     SLOPE,
     SLOPE_VALUE,
     SUM,
@@ -68,6 +73,17 @@ from limpide.engines.compiled_program import (
     WEIGHTS,
     WIDTH,
     WORK,
+)
+from limpide.engines.compiled_shares import (
+    BACK_SUMS,
+    BACKWARD,
+    FORWARD,
+    SHARES,
+    SQUARES,
+    SUMS,
+    do_shares,
+    help_shares,
+    through,
 )
 from limpide.engines.compiled_team import TASK, claim, finish, is_over, wait
 from limpide.engines.compiled_updates import help_update, update
@@ -81,106 +97,17 @@ NO_SUCH_ROW, NO_SUCH_CLASS = -1, -2
 
 
 @loops
-def _add_bias(z: Any, bias: Any, is_relu: bool) -> None:
-    zero = z.dtype.type(0)
-    for i in range(len(z)):
-        if is_relu:
-            for j in range(len(bias)):
-                v = z[i, j] + bias[j]
-                z[i, j] = zero if v <= zero else v
-        else:
-            for j in range(len(bias)):
-                z[i, j] += bias[j]
-
-
-@loops
-def _share(sums: Any, inner: int, count: int) -> None:
-    """Sums of each feature to means of each channel, laid out again for each of its `inner` features."""
-    for first in range(0, len(sums), inner):
-        channel, total = part(sums, first, inner), sums.dtype.type(0)
-        for j in range(inner):
-            total += channel[j]
-        for j in range(inner):
-            channel[j] = total / sums.dtype.type(count)
-
-
-@loops
-def _normalise(
-    x: Any, z: Any, scratch: Any, gains: Any, running: Any, inner: int, epsilon: Any, training: bool
-) -> None:
-    """Batch normalisation forward; `scratch` keeps mean, variance, inverse root, gain, shift, then the normal x."""
-    rows, n = x.shape
-    mean, variance, inverse = part(scratch, 0, n), part(scratch, n, n), part(scratch, 2 * n, n)
-    gain, shift, normal = part(scratch, 3 * n, n), part(scratch, 4 * n, n), matrix(scratch, 5 * n, rows, n)
-    channels = n // inner
-    for j in range(n):
-        gain[j], shift[j] = gains[j // inner], gains[channels + j // inner]
-        mean[j], variance[j] = running[j // inner], running[channels + j // inner]
+def _normalise(tools: Any, tables: Any, memory: Any, noise: Any, s: int, rows: int, training: bool) -> None:
+    """What a batch normalisation must know of the whole batch before it begins."""
+    stage, numbers = tables[0][s], tables[1][s]
     if training:
-        clear(mean)
-        for i in range(rows):
-            for j in range(n):
-                mean[j] += x[i, j]
-        _share(mean, inner, rows * inner)
-        clear(variance)
-        for i in range(rows):
-            for j in range(n):
-                centred = x[i, j] - mean[j]
-                variance[j] += centred * centred
-        _share(variance, inner, rows * inner)
-    for j in range(n):
-        inverse[j] = z.dtype.type(1) / math.sqrt(variance[j] + epsilon)
-    for i in range(rows):
-        for j in range(n):
-            unit = (x[i, j] - mean[j]) * inverse[j]
-            normal[i, j] = unit
-            z[i, j] = gain[j] * unit + shift[j]
-
-
-@loops
-def _through_normalisation(d: Any, scratch: Any, grads: Any, inner: int, training: bool) -> None:
-    """The gradients of gamma and beta, and d from the output to the input; overwrites mean and variance."""
-    rows, n = d.shape
-    by_normal, total, inverse = part(scratch, 0, n), part(scratch, n, n), part(scratch, 2 * n, n)
-    gain, normal = part(scratch, 3 * n, n), matrix(scratch, 5 * n, rows, n)
-    clear(by_normal)
-    clear(total)
-    for i in range(rows):
-        for j in range(n):
-            by_normal[j] += d[i, j] * normal[i, j]
-            total[j] += d[i, j]
-    _share(by_normal, inner, 1)
-    _share(total, inner, 1)
-    channels, share = n // inner, d.dtype.type(1 / (rows * inner) if training else 0)
-    for c in range(channels):
-        grads[c], grads[channels + c] = by_normal[c * inner], total[c * inner]
-    for i in range(rows):
-        for j in range(n):
-            centred = d[i, j] - share * (total[j] + normal[i, j] * by_normal[j])
-            d[i, j] = centred * (gain[j] * inverse[j])
-
-
-@loops
-def _move_running(plan: Any, numbers: Any, memory: Any, rows: int) -> None:
-    """The running statistics of every batch normalisation, by those of this batch."""
-    for s in range(len(plan)):
-        if plan[s, KIND] != BATCHNORM:
-            continue
-        n, inner, momentum = plan[s, N_OUT], plan[s, INNER], numbers[s, MOMENTUM]
-        count, channels, keep = rows * inner, n // inner, numbers.dtype.type(1) - momentum
-        unbiased = numbers.dtype.type(count / max(count - 1, 1))
-        held, scratch = part(memory, plan[s, RUNNING], 2 * channels), part(memory, plan[s, SCRATCH], 2 * n)
-        for c in range(channels):
-            held[c] = keep * held[c] + momentum * scratch[c * inner]
-            held[channels + c] = keep * held[channels + c] + momentum * unbiased * scratch[n + c * inner]
-
-
-@loops
-def _drop(z: Any, noise: Any, rate: Any, scale: Any) -> None:
-    zero = z.dtype.type(0)
-    for t in range(len(z)):
-        # times 0, not set to 0: a dropped NaN stays NaN
-        z[t] *= scale if noise[t] >= rate else zero
+        shares = do_shares(tools, tables, memory, noise, (SUMS, s, rows, 0, 0, 0, 0))
+        fold_mean(memory, stage, rows, shares)
+        shares = do_shares(tools, tables, memory, noise, (SQUARES, s, rows, 0, 0, 0, 0))
+        fold_variance(memory, stage, rows, shares)
+    else:
+        recall(memory, stage)
+    make_factors(memory, stage, numbers)
 
 
 @loops
@@ -192,25 +119,18 @@ def _forward(tools: Any, tables: Any, memory: Any, noise: Any, first: int, rows:
     plan, numbers = tables[:2]
     for s in range(len(plan)):
         kind, code, n_in, n_out = plan[s, KIND], plan[s, ACTIVATION], plan[s, N_IN], plan[s, N_OUT]
-        x, z, w = plan[s, INPUT], plan[s, SUM], plan[s, WEIGHTS]
-        is_done = code == IDENTITY
-        if kind == DENSE:
-            product(tools, memory, rows, n_out, n_in, x, False, w, False, z)
-            if plan[s, BIAS] >= 0:
-                is_done |= code == RELU
-                _add_bias(matrix(memory, z, rows, n_out), part(memory, plan[s, BIAS], n_out), code == RELU)
-        elif kind == BATCHNORM:
-            entered, left = matrix(memory, x, rows, n_in), matrix(memory, z, rows, n_out)
-            channels = n_out // plan[s, INNER]
-            gains, held = part(memory, w, 2 * channels), part(memory, plan[s, RUNNING], 2 * channels)
-            scratch = part(memory, plan[s, SCRATCH], (5 + rows) * n_out)
-            _normalise(entered, left, scratch, gains, held, plan[s, INNER], numbers[s, EPSILON], of > 0)
-        elif z != x:
-            copied = part(memory, z, rows * n_out)
-            fill(copied, part(memory, x, rows * n_in))
-            if kind == DROPOUT and of > 0:
-                drawn = part(noise, plan[s, SCRATCH] * of + first * n_out, rows * n_out)
-                _drop(copied, drawn, numbers[s, RATE], numbers[s, SCALE])
+        if kind != DENSE:
+            if kind == BATCHNORM:
+                _normalise(tools, tables, memory, noise, s, rows, of > 0)
+            elif kind == CONVOLUTION:
+                turn_kernels(memory, plan[s], False)
+            do_shares(tools, tables, memory, noise, (FORWARD, s, rows, first, of, 0, 0))
+            continue
+        z, is_done = plan[s, SUM], code == IDENTITY
+        product(tools, memory, rows, n_out, n_in, plan[s, INPUT], False, plan[s, WEIGHTS], False, z)
+        if plan[s, BIAS] >= 0:
+            is_done |= code == RELU
+            add_bias(matrix(memory, z, rows, n_out), part(memory, plan[s, BIAS], n_out), code == RELU)
         if not is_done:
             y = part(memory, plan[s, OUTPUT], rows * n_out)
             slope = memory[plan[s, SLOPE]] if code == PRELU else numbers[s, SLOPE_VALUE]
@@ -224,30 +144,29 @@ def _backward(tools: Any, tables: Any, memory: Any, noise: Any, first: int, rows
     trained, grads, ones = places[TRAINED], places[GRADS], places[ONES]
     here, there = places[DELTA], places[OTHER_DELTA]
     for s in range(len(plan) - 1, trained - 1, -1):
-        kind, code, n_in, n_out = plan[s, KIND], plan[s, ACTIVATION], plan[s, N_IN], plan[s, N_OUT]
-        x, w, bias = plan[s, INPUT], plan[s, WEIGHTS], plan[s, BIAS]
-        d = part(memory, here, rows * n_out)
-        if code != IDENTITY:
-            z, y = part(memory, plan[s, SUM], rows * n_out), part(memory, plan[s, OUTPUT], rows * n_out)
-            slope = memory[plan[s, SLOPE]] if code == PRELU else numbers[s, SLOPE_VALUE]
-            if code == PRELU:
-                memory[grads + plan[s, SLOPE]] = slope_gradient(z, d)
-            through_activation(code, z, y, d, slope, plan[s, WIDTH])
+        kind, n_in, n_out, bias = plan[s, KIND], plan[s, N_IN], plan[s, N_OUT], plan[s, BIAS]
+        if plan[s, ACTIVATION] == PRELU:
+            z, d = part(memory, plan[s, SUM], rows * n_out), part(memory, here, rows * n_out)
+            memory[grads + plan[s, SLOPE]] = slope_gradient(z, d)
         if kind == DENSE:
-            product(tools, memory, n_in, n_out, rows, x, True, here, False, grads + w)
+            through(memory, plan[s], numbers[s], here, 0, rows)
+            product(tools, memory, n_in, n_out, rows, plan[s, INPUT], True, here, False, grads + plan[s, WEIGHTS])
             if bias >= 0:
                 # a product with ones adds the rows faster than a loop
                 product(tools, memory, 1, n_out, rows, ones, False, here, False, grads + bias)
             if s > trained:
-                product_back(tools, memory, rows, n_in, n_out, here, w, there, places[TURNED])
-                here, there = there, here
-        elif kind == BATCHNORM:
-            gains = part(memory, grads + w, 2 * (n_out // plan[s, INNER]))
-            scratch = part(memory, plan[s, SCRATCH], (5 + rows) * n_out)
-            _through_normalisation(matrix(memory, here, rows, n_out), scratch, gains, plan[s, INNER], of > 0)
-        elif kind == DROPOUT and of > 0:
-            drawn = part(noise, plan[s, SCRATCH] * of + first * n_out, rows * n_out)
-            _drop(d, drawn, numbers[s, RATE], numbers[s, SCALE])
+                product_back(tools, memory, rows, n_in, n_out, here, plan[s, WEIGHTS], there, places[TURNED])
+        else:
+            if kind == BATCHNORM:
+                shares = do_shares(tools, tables, memory, noise, (BACK_SUMS, s, rows, 0, 0, here, there))
+                fold_gradients(memory, plan[s], places, rows, shares, of > 0)
+            elif kind == CONVOLUTION:
+                turn_kernels(memory, plan[s], True)
+            shares = do_shares(tools, tables, memory, noise, (BACKWARD, s, rows, first, of, here, there))
+            if kind == CONVOLUTION:
+                add_up_kernels(memory, plan[s], places, shares)
+        if s > trained and kind in ELSEWHERE:
+            here, there = there, here
 
 
 @loops
@@ -300,7 +219,7 @@ def _make_run(source: int) -> Callable[..., int]:
     ) -> int:
         """Each batch of rows: how many were begun, the last of them without an update if its loss is not finite.
 
-        tools    the address of the BLAS function, that of `yield_address`, the desk shared with helpers, empty for none
+        tools    as for `compiled_blas.product`; the desk is empty where nobody helps
         tables   the stages, their numbers, where everything lies in the vector, the parts of an update
         memory   the one vector
         labels   room for the classes of a batch
@@ -330,7 +249,9 @@ def _make_run(source: int) -> Callable[..., int]:
             if mode == TRAIN and not math.isfinite(loss):
                 break
             if mode == TRAIN:
-                _move_running(plan, tables[1], memory, rows)
+                for s in range(len(plan)):
+                    if plan[s, KIND] == BATCHNORM:
+                        move_running(memory, plan[s], tables[1][s], rows)
             _backward(tools, tables, memory, data[4], first, rows, of)
             if mode == TRAIN:
                 settings[6], settings[8] = rule[3][begun - 1], rule[4] + begun
@@ -343,7 +264,7 @@ def _make_run(source: int) -> Callable[..., int]:
 def _make_help_run(source: int) -> Callable[..., None]:
     """`help_run`, uncompiled; `source` as for `run`."""
 
-    def help_run(tools: Any, places: Any, memory: Any, settings: Any) -> None:
+    def help_run(tools: Any, tables: Any, memory: Any, noise: Any, settings: Any) -> None:
         """Do pieces of what stands on the desk of a `run` under way, until it is over."""
         desk, looked = tools[2], source * 0
         i = claim(desk, True)
@@ -356,8 +277,10 @@ def _make_help_run(source: int) -> Callable[..., None]:
             looked = 0
             if desk[TASK] == PRODUCT:
                 help_product(tools[0], memory, desk, i)
+            elif desk[TASK] == SHARES:
+                help_shares(tools, tables, memory, noise, i)
             else:
-                help_update(memory, places, settings, desk, i)
+                help_update(memory, tables[2], settings, desk, i)
             i = finish(desk, True)
 
     return help_run
@@ -372,6 +295,16 @@ def _on_disk(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(**options)(function)  # type: ignore[no-any-return]
 
 
-_files = (compiled_blas, compiled_loops, compiled_program, compiled_team, compiled_updates, compiled_views)
+_files = (
+    compiled_blas,
+    compiled_images,
+    compiled_loops,
+    compiled_normal,
+    compiled_program,
+    compiled_shares,
+    compiled_team,
+    compiled_updates,
+    compiled_views,
+)
 _sources = "".join(map(inspect.getsource, _files))
 run, help_run = (_on_disk(make(zlib.crc32(_sources.encode()))) for make in (_make_run, _make_help_run))

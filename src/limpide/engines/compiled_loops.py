@@ -82,6 +82,20 @@ def fill(array: Any, source: Any) -> None:
         array[t] = source[t]
 
 
+@loops
+def add_bias(z: Any, bias: Any, is_relu: bool) -> None:
+    """A bias for each column, then relu where one follows."""
+    zero = z.dtype.type(0)
+    for i in range(len(z)):
+        if is_relu:
+            for j in range(len(bias)):
+                v = z[i, j] + bias[j]
+                z[i, j] = zero if v <= zero else v
+        else:
+            for j in range(len(bias)):
+                z[i, j] += bias[j]
+
+
 @intrinsic
 def _power_of_two(typingctx: Any, n: Any) -> Any:
     """2^n of a whole number in a float, from the bits of its exponent."""
