@@ -44,8 +44,8 @@ NOISE_NUMBERS = 4_000_000
 WORTH_HELPERS = 400_000_000
 """Multiply-adds of a call, some 8 ms, from which threads are called to help."""
 
-EVALUATION_ROWS = 128
-"""The rows of a block in an evaluation pass, unless batches are larger."""
+EVALUATION_ROWS, EVALUATION_NUMBERS = 128, 20_000_000
+"""The rows of a block in an evaluation pass, unless batches are larger: so many, or as have so many numbers."""
 
 YIELD = yield_address()
 NO_NOISE, NO_LOSSES = np.zeros(0, np.float32), np.zeros(0)
@@ -111,6 +111,8 @@ class _Machine:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.dtype, self.n_updates, self.step = np.dtype(dtype), n_updates, 0
         self.widest_product = max((row.multiply_adds for row in network.table()), default=0)
+        numbers = sum(prod(shape) for shape in network.shapes)
+        self.evaluation_rows = max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // numbers))
         self.n_in, self.n_out = prod(network.input_shape), prod(network.output_shape)
         given = Parameters.of(network, weights, self.dtype)
         self._prepare(1)
@@ -145,8 +147,8 @@ class _Machine:
 
     def run(self, mode: int, x: Array, y: Array, order: Array, batch_size: int, noise: Noise | None) -> np.ndarray:
         """The loss of each batch of `order`, up to the first that is not finite when training."""
-        if max(batch_size, EVALUATION_ROWS) > self.program.capacity:
-            self._prepare(max(batch_size, EVALUATION_ROWS))
+        if max(batch_size, self.evaluation_rows) > self.program.capacity:
+            self._prepare(max(batch_size, self.evaluation_rows))
         program = self.program
         given = tuple(_read_only(array) for array in (self._rows(x), *self._targets(y)))
         order = _read_only(np.ascontiguousarray(order, np.int64))
@@ -212,8 +214,8 @@ class _Machine:
 
     def evaluate(self, x: Array) -> np.ndarray:
         """The outputs in evaluation mode."""
-        if self.program.capacity < EVALUATION_ROWS:
-            self._prepare(EVALUATION_ROWS)
+        if self.program.capacity < self.evaluation_rows:
+            self._prepare(self.evaluation_rows)
         outputs, order = np.empty(len(x) * self.n_out, self.dtype), _read_only(np.arange(len(x)))
         data = (_read_only(self._rows(x)), *self.nothing, order, NO_NOISE)
         self._call(kernel.EVALUATE, data, self.program.capacity, NO_LOSSES, outputs)
