@@ -2,8 +2,8 @@
 
 Tables of ten columns in Parquet are read twice (layer 0 and the split, then the rows prepared for the disk), then
 trained on window by window with the compiled engine. Every size takes its turn in each round; the smallest ones go
-through the same code as often as it takes to be timed. Last, a whole training in a process of its own tells its peak
-of memory.
+through the same code as often as it takes to be timed. Last, a whole training tells its peak of memory, and so does
+measuring a run on three million rows, piece by piece and in memory; each in a process of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from limpide.job import Job, prepare, recipe_of
 from limpide.streaming import open_stream
 from limpide.streaming.keeping import Keeper
 from limpide.streaming.survey import plan_stream, survey_stream
-from limpide.training import Fit
+from limpide.training import Fit, train
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 ROWS_A_TURN = 300_000
@@ -35,6 +35,7 @@ ROWS_A_TURN = 300_000
 
 N_ROUNDS = 3
 MEMORY_MB = 500
+N_EVALUATED = 3_000_000
 PROCESS_MB = 200
 """Python, the libraries and the compiled code, before any row."""
 
@@ -114,6 +115,32 @@ def peak_megabytes(file: Path) -> float:
     return float(done.stdout.split()[-1])
 
 
+EVALUATE = """
+import sys
+from benchmarks.tables import peak_mb
+from limpide.runs import load
+load(sys.argv[1]).evaluate(sys.argv[2], sys.argv[3])
+print(peak_mb())
+"""
+
+
+def evaluating_megabytes(run: Path, file: Path, memory: str) -> float:
+    """The most memory that measuring a run takes."""
+    command = [sys.executable, "-c", EVALUATE, str(run), str(file), memory]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def evaluating(folder: Path, small: Path) -> Comparison:
+    """Three million rows measured piece by piece, beside the same in memory."""
+    file, run = folder / "evaluated.parquet", folder / "run"
+    write_table(N_EVALUATED, file)
+    train(str(small), out=run, epochs=2, network=OPTIONS["network"], engine="compiled", baselines=False, report=False)
+    pieces, whole = (evaluating_megabytes(run, file, memory) for memory in (f"{MEMORY_MB} MB", "100 GB"))
+    what = f"evaluating {N_EVALUATED:,} rows in {MEMORY_MB} MB: all memory of the process"
+    return Comparison(what, "in memory", "MB", [pieces], [whole], "share", None)
+
+
 def compare() -> list[Comparison]:
     """The largest table beside each smaller one, and its memory."""
     found = []
@@ -135,4 +162,5 @@ def compare() -> list[Comparison]:
         what = f"training on {SIZES[-1]:,} rows in {MEMORY_MB} MB: all memory of the process"
         peak = [peak_megabytes(files[SIZES[-1]])]
         found.append(Comparison(what, "", "MB", peak, [], "total", MEMORY_MB + PROCESS_MB))
+        found.append(evaluating(Path(folder), files[SIZES[1]]))
     return found

@@ -1,4 +1,4 @@
-"""Reading and preparing a table of a million rows, beside what polars needs to read it alone.
+"""Reading and preparing a table of a million rows, beside what polars needs to read it alone; reading a workbook.
 
 Preparing means all that comes before the first update: columns understood, rows split, layer 0 fitted on the training
 rows, every row turned into float32.
@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +20,24 @@ import polars as pl
 
 from benchmarks.timing import ROOT, Comparison, take_turns
 
-N_ROWS = 1_000_000
-N_ROUNDS = 7
+N_ROWS, N_ROUNDS = 1_000_000, 7
+N_SHEET_ROWS, N_SHEET_ROUNDS = 100_000, 3
 RAW_MB = N_ROWS * 10 * 8 / 1e6
 """The ten columns as plain float64 numbers."""
 
 
-def write_table(path: Path) -> None:
-    """Six real numbers, two whole ones, a category of ten and a target."""
+def write_table(path: Path, n_rows: int) -> None:
+    """Six real numbers, two whole ones, a category of ten and a target, as CSV or as a workbook."""
     rng = np.random.default_rng(0)
-    real = {f"real_{i}": rng.normal(50, 10, N_ROWS).round(4) for i in range(6)}
-    whole = {f"whole_{i}": rng.integers(0, 1000, N_ROWS) for i in range(2)}
-    town = rng.choice(np.array([f"town {letter}" for letter in "ABCDEFGHIJ"]), N_ROWS)
+    real = {f"real_{i}": rng.normal(50, 10, n_rows).round(4) for i in range(6)}
+    whole = {f"whole_{i}": rng.integers(0, 1000, n_rows) for i in range(2)}
+    town = rng.choice(np.array([f"town {letter}" for letter in "ABCDEFGHIJ"]), n_rows)
     price = (real["real_0"] + 2 * real["real_1"] + whole["whole_0"] / 10).round(3)
-    pl.DataFrame({**real, **whole, "town": town, "price": price}).write_csv(path)
+    frame = pl.DataFrame({**real, **whole, "town": town, "price": price})
+    if path.suffix == ".xlsx":
+        frame.write_excel(path)
+    else:
+        frame.write_csv(path)
 
 
 def read_with_limpide(path: Path) -> int:
@@ -51,7 +54,28 @@ def read_with_polars(path: Path) -> int:
     return pl.read_csv(path).height
 
 
-READERS: dict[str, Callable[[Path], int]] = {"limpide": read_with_limpide, "polars": read_with_polars}
+def read_workbook_with_limpide(path: Path) -> int:
+    """From the workbook to a frame; the number of rows."""
+    from limpide.data.tables import read_table
+
+    return read_table(path).frame.height
+
+
+def read_workbook_with_openpyxl(path: Path) -> int:
+    """From the workbook to cells, as fast as it can; the number of rows under the names."""
+    import openpyxl
+
+    sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).active
+    assert sheet is not None
+    return sum(1 for _row in sheet.iter_rows(min_row=2, values_only=True))
+
+
+READERS: dict[str, Callable[[Path], int]] = {
+    "limpide": read_with_limpide,
+    "polars": read_with_polars,
+    "limpide, workbook": read_workbook_with_limpide,
+    "openpyxl": read_workbook_with_openpyxl,
+}
 
 
 def peak_mb() -> float:
@@ -74,40 +98,45 @@ def read_apart(name: str, path: Path) -> tuple[float, float]:
 
 
 def compare() -> list[Comparison]:
-    """Seconds beside polars, and megabytes beside the raw numbers."""
+    """Seconds beside polars and openpyxl, and megabytes beside the raw numbers."""
     growth: dict[str, list[float]] = {name: [] for name in READERS}
+
+    def turn(name: str, path: Path) -> Callable[[], float]:
+        def read() -> float:
+            took, grew = read_apart(name, path)
+            growth[name].append(grew)
+            return took
+
+        return read
+
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "million.csv"
-        write_table(path)
-
-        def turn(name: str) -> Callable[[], float]:
-            def read() -> float:
-                took, grew = read_apart(name, path)
-                growth[name].append(grew)
-                return took
-
-            return read
-
-        took = take_turns({name: turn(name) for name in READERS}, N_ROUNDS)
+        path, book = Path(folder) / "million.csv", Path(folder) / "book.xlsx"
+        write_table(path, N_ROWS)
+        took = take_turns({name: turn(name, path) for name in ("limpide", "polars")}, N_ROUNDS)
+        write_table(book, N_SHEET_ROWS)
+        took |= take_turns({name: turn(name, book) for name in ("limpide, workbook", "openpyxl")}, N_SHEET_ROUNDS)
     memory, raw = growth["limpide"][1:], [RAW_MB] * N_ROUNDS
     return [
         Comparison("time, 1M x 10 CSV", "polars.read_csv", "s", took["limpide"], took["polars"], "share", 3.0),
         Comparison("memory, 1M x 10 CSV", "raw float64", "MB", memory, raw, "share", 4.0),
         Comparison("memory of polars alone", "raw float64", "MB", growth["polars"][1:], raw, "share", None),
-    ]
+        Comparison(
+            "time, 100,000 x 10 .xlsx", "openpyxl, read only", "s", took["limpide, workbook"], took["openpyxl"],
+            "share", 1.0,
+        ),
+    ]  # fmt: skip
 
 
 def main(name: str, path: Path) -> None:
     """One turn: the reader first meets a short table, so that every library it needs is loaded."""
     with tempfile.TemporaryDirectory() as folder:
-        short = Path(folder) / "short.csv"
-        with path.open(encoding="utf-8") as file:
-            short.write_text("".join(islice(file, 501)), encoding="utf-8")
+        short = Path(folder) / f"short{path.suffix}"
+        write_table(short, 500)
         assert READERS[name](short) == 500
     before, started = peak_mb(), time.perf_counter()
     n_rows = READERS[name](path)
     print(json.dumps([time.perf_counter() - started, peak_mb() - before]))
-    assert n_rows == N_ROWS
+    assert n_rows == (N_SHEET_ROWS if path.suffix == ".xlsx" else N_ROWS)
 
 
 if __name__ == "__main__":

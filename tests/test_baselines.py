@@ -245,3 +245,9 @@ def test_without_a_figure_or_a_baseline_there_is_nothing_to_compare():
     assert verdict("regression", constant, {"mean": constant}) == (
         "There is nothing to compare the network with on 1 test row: R² –; the true values are all equal."
     )
+
+
+def test_the_largest_seed_is_a_seed_for_every_baseline():
+    x, y, x_test, _y_test = prepared(datasets.load_diabetes)
+    large, small = (fit_baselines("regression", x[:60], y[:60], x_test, seed)[0] for seed in (2**63 - 1, 2**32 - 1))
+    np.testing.assert_array_equal(large["gradient_boosting"], small["gradient_boosting"])

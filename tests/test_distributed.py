@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
 import limpide as lp
@@ -15,6 +16,9 @@ from limpide.engines.base import caution, choose_engine
 from limpide.errors import ProcessLost, RecipeError
 from limpide.nn.network import Network
 from limpide.progress import last_state
+from limpide.recipe import Recipe
+from limpide.streaming import keeping
+from limpide.training import resume
 
 pytest.importorskip("torch")
 
@@ -45,6 +49,9 @@ def end_or_stop(training, number, *rest):
 Fit._end_epoch = end_or_stop
 sys.exit(main(sys.argv[1:]))
 """
+
+SCARCE = "from limpide.streaming import keeping\nkeeping.WINDOW_SHARE, keeping.MEASURED_SHARE = 6e-4, 6e-4\n"
+"""Windows of a few batches, and measures on some of the rows."""
 
 
 def torchrun(*words, launched=("-m", "limpide")):
@@ -129,6 +136,33 @@ def test_ctrl_c_keeps_a_run_that_can_go_on(tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["stop"]["reason"] == "interrupted"
     assert len(last_state(tmp_path / "run")[1]["history"]) == 2
+
+
+def test_a_stream_is_shared_and_goes_on_as_one_process_streams_it(tmp_path, monkeypatch):
+    """Each reads the same windows; one is killed, and this process goes on alone."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 3))
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": x[:, 0] + x[:, 1] * x[:, 2]})
+    frame.write_parquet(tmp_path / "table.parquet")
+    options = {"stream": True, "memory": "32 MB", "network": "8 tanh, dropout 0.2", "epochs": 4, "batch_size": 31}
+    recipe = Recipe.from_options(str(tmp_path / "table.parquet"), engine="torch", precision="float64", **options)
+    (tmp_path / "table.toml").write_text(recipe.to_toml())
+    script = tmp_path / "scarce.py"
+    script.write_text(SCARCE + STOPPED.format(stop="os.kill(os.getpid(), signal.SIGKILL)"))
+    done = torchrun("train", tmp_path / "table.toml", "--out", tmp_path / "run", "--quiet", launched=(script,))
+    assert "process 1 of 2: expected every process of the job at work, got one lost: " in done.stderr
+    assert f"go on: torchrun ... -m limpide resume {tmp_path / 'run'}" in done.stderr
+    assert len(last_state(tmp_path / "run")[1]["history"]) == 2
+    monkeypatch.setenv("LIMPIDE_DEVICE", "cpu")
+    for name in ("WINDOW_SHARE", "MEASURED_SHARE"):
+        monkeypatch.setattr(keeping, name, 6e-4)
+    alone = lp.train(recipe, save=False, baselines=False)
+    run = resume(tmp_path / "run", baselines=False, report=False)
+    assert "rows are shuffled in windows of" in " ".join(note.text for note in run.notes)
+    for name, array in alone.weights.items():
+        np.testing.assert_allclose(run.weights[name], array, rtol=1e-8, atol=1e-10, err_msg=name)
+    assert_same_history(alone, run, 1e-8)
+    np.testing.assert_array_equal(run.test_rows, alone.test_rows)
 
 
 # in one process

@@ -161,9 +161,7 @@ def test_warnings_stand_at_the_top_and_notes_below(costs):
 
 
 def test_the_words_of_peoples_files_cannot_become_html(costs):
-    text = render_report(
-        replace(costs, dataset_name="<script>alert(1)</script>", verdict="<b>", evaluations=_read(costs))
-    )
+    text = render_report(replace(costs, dataset_name="<script>alert(1)</script>", told="<b>", evaluations=_read(costs)))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert "&lt;b&gt;" in text

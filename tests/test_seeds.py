@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,6 +27,14 @@ def test_the_numbers_of_a_stream_never_change():
     assert stream(0, "weights").integers(0, 1000, 5).tolist() == [366, 383, 8, 565, 584]
     assert stream(42, "order", 3).integers(0, 1000, 5).tolist() == [141, 159, 525, 284, 337]
     assert stream(0, "noise", "3.dropout", 1).integers(0, 1000, 5).tolist() == [815, 72, 118, 341, 874]
+
+
+@given(seed=st.integers(0, 2**200), name=names)
+def test_a_stream_is_numpys_own_for_its_seed_with_the_name_as_the_key(seed, name):
+    digest = hashlib.sha256("/".join(map(str, name)).encode()).digest()
+    key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
+    expected = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key))
+    assert stream(seed, *name).bit_generator.state == expected.state
 
 
 def test_streams_of_one_seed_do_not_follow_one_another():

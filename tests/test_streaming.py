@@ -12,9 +12,10 @@ import limpide as lp
 from limpide.__main__ import main
 from limpide.data import text_pieces
 from limpide.data.spools import memory_bytes
+from limpide.data.streams import large_stream
 from limpide.errors import DataError, LeakError, RecipeError, UnknownName
 from limpide.job import prepare
-from limpide.streaming import keeping, large_stream, survey
+from limpide.streaming import keeping, survey
 from limpide.streaming.predicting import predict_stream
 from limpide.training import Fit, resume
 from limpide.verification import check_run
@@ -304,6 +305,15 @@ def test_a_disk_without_room_is_told_before_it_is_full(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 1000}))
     with pytest.raises(RecipeError, match="TMPDIR"):
         prepare(str(tmp_path / "houses.parquet"), stream=True, **OPTIONS)
+    # room for the rows of one process
+    n_bytes = 210 * (4 * 7 + 8)
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 1.5 * n_bytes}))
+    prepare(str(tmp_path / "houses.parquet"), stream=True, **OPTIONS)
+    for name, value in (("TORCHELASTIC_RUN_ID", "none"), ("RANK", "0"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="TMPDIR"):
+        prepare(str(tmp_path / "houses.parquet"), stream=True, **OPTIONS)
 
 
 # Runs
@@ -373,7 +383,7 @@ def test_the_command_line_streams(tmp_path, monkeypatch, run, capsys):
     words = "train houses.parquet --stream --memory 1GB --epochs 2 --no-baselines --no-report --json"
     assert main([*words.split(), "--out", "run"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"]["train"] > 1000
-    monkeypatch.setattr("limpide.streaming.COPIES", 10_000)
+    monkeypatch.setattr("limpide.data.streams.COPIES", 10_000)
     classes(1200, 6).write_csv("new.csv")
     words = ["predict", str(run.path), "new.csv", "--memory", "64 MB"]
     assert main([*words]) != 0

@@ -12,9 +12,9 @@ import pytest
 import limpide as lp
 from limpide.errors import Diverged, LimpideError, RecipeError, RunError, ShapeError, UnknownName
 from limpide.evaluation import quick_metrics
+from limpide.gauges import Gauge
 from limpide.job import prepare
 from limpide.nn.losses import LOSSES
-from limpide.training import Fit
 
 SMALL = {"network": "8 relu, dropout 0.2, 8 relu, batchnorm", "epochs": 6, "patience": 0}
 
@@ -303,8 +303,8 @@ def test_evaluating_the_test_rows_again_gives_the_measures_of_the_run(iris_run):
 
 def test_the_test_set_is_measured_once_after_the_training(monkeypatch):
     seen = []
-    measure = Fit._measure
-    monkeypatch.setattr(Fit, "_measure", lambda self, rows: (seen.append(len(rows.x)), measure(self, rows))[1])
+    read = Gauge.read
+    monkeypatch.setattr(Gauge, "read", lambda self, outputs: (seen.extend(map(len, outputs)), read(self, outputs))[1])
     run = lp.train("iris", save=False, baselines=False, epochs=4)
     n = run.split_sizes
     assert seen == [n["train"], n["validation"]] * 4

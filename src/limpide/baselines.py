@@ -89,7 +89,7 @@ def _boosting(task: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed:
         "learning_rate": 10 / trees,
         "max_features": 0.3 if x.shape[1] >= 8 else 1.0,
         "early_stopping": False,
-        "random_state": seed,
+        "random_state": seed % 2**32,
     }
     if task == "regression":
         return np.asarray(HistGradientBoostingRegressor(**options).fit(x, y).predict(x_test))

@@ -1,7 +1,8 @@
 """One training shared by several processes that `torchrun` started: which of them this one is, and how their job ends.
 
 Every process prepares the same data and takes its share of each batch; the torch engine adds their gradients up. The
-first one alone writes the run, prints and fits the baselines.
+first one alone writes the run, prints and fits the baselines. Of data larger than memory each keeps the prepared rows
+on the disk for itself, and reads the same windows of them.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ def place() -> Place:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return Place(0, 1, 0)
     return Place(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+
+
+def neighbours() -> int:
+    """How many processes of the job this machine has, this one among them."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if place().is_shared else 1
 
 
 def lost(why: str) -> ProcessLost:

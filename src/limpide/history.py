@@ -36,7 +36,8 @@ class Epoch:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON."""
-        return asdict(self)
+        # `asdict` takes many times as long, and a checkpoint holds every epoch
+        return {**vars(self), "train": dict(self.train), "validation": dict(self.validation)}
 
 
 def epochs_table(history: Sequence[Epoch], best_epoch: int, planned: int) -> str:

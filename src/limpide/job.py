@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from limpide.data.dataset import Dataset, Note
 from limpide.data.hashes import row_hashes
 from limpide.data.images import ImagePreparation
 from limpide.data.leaks import equal_rows, find_leaks, guard
-from limpide.data.preparation import TablePreparation, TargetPreparation
+from limpide.data.preparation import TablePreparation, TargetPreparation, taker
 from limpide.data.rows import PARTS as PARTS
 from limpide.data.rows import Part as Part
 from limpide.data.rows import Prepared, Streamed
@@ -29,7 +30,7 @@ from limpide.data.sources import open_source
 from limpide.data.splits import Split, split, split_by_hash
 from limpide.data.streams import TableStream
 from limpide.defaults import Choices, settle_network, settle_split, settle_training
-from limpide.engines.base import Choice, choose_engine, get_engine
+from limpide.engines.base import ENGINES, Choice, LoadsCode, choose_engine, get_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.history import Inference
 from limpide.i18n import _, format_count, format_decimal, ngettext
@@ -41,6 +42,9 @@ from limpide.streaming import open_stream, prepare_stream
 
 FEW_ROWS = 20
 """Below this many test rows a run is warned of."""
+
+FEW_CELLS = 200_000
+"""Of a table with no more than these a thread costs more than it spares, and so does preparing its parts one by one."""
 
 RARE = 0.25
 """A class with less than this part of an even share of the rows is called rare: 12.5 % of two, 2.5 % of ten."""
@@ -113,7 +117,7 @@ def open_recipe(recipe: Recipe, source: Any = None) -> Dataset:
     given = recipe.data
     if given.stream:
         expected, got = _("data that fits in memory"), _("a recipe with stream = true")
-        raise RecipeError(problem("data.stream", expected, got, _("train it alone, or set stream to false")))
+        raise RecipeError(problem("data.stream", expected, got, _("set stream to false")))
     reading: dict[str, Any] = dict(given.options)
     if recipe.preparation.image_size is not None:
         reading["size"] = tuple(recipe.preparation.image_size)
@@ -132,9 +136,9 @@ def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
     """
     recipe = recipe_of(source, **options)
     recipe.check()
-    if recipe.engine != "auto":
-        # loading PyTorch takes longer than reading many a file: the one beside the other
-        Thread(target=_load, args=(recipe.engine,)).start()
+    if ENGINES.get(recipe.engine, "").partition(":")[0] not in (*sys.modules, ""):
+        # loading an engine takes longer than reading many a file: the one beside the other
+        Thread(target=_load, args=(recipe,)).start()
     is_given = dataset is not None or not isinstance(source, (Recipe, str, os.PathLike))
     stream = None if is_given and not recipe.data.stream else open_stream(recipe)
     if stream is not None:
@@ -186,11 +190,16 @@ def _prepare_loaded(choices: Choices, dataset: Dataset) -> Prepared:
     parts = _fewer(choices.recipe, _split(choices.recipe, dataset))
     if isinstance(dataset.inputs, np.ndarray) and choices.recipe.preparation.centre is None:
         choices.settle("preparation.centre", *judge(dataset.inputs, parts.train))
-    with ThreadPoolExecutor(1) as beside:
-        # the guard needs the split alone: on a million rows it costs nothing beside the fitting
-        guarded = beside.submit(_guarded, choices.recipe, dataset, parts, task, len(parts.train))
+    if _n_cells(dataset) <= FEW_CELLS:
         preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
-    notes = [*dataset.notes, *parts.notes, *_few(parts), *guarded.result()]
+        said = _guarded(choices.recipe, dataset, parts, task, len(parts.train))
+    else:
+        with ThreadPoolExecutor(1) as beside:
+            # the guard needs the split alone: on a million rows it costs nothing beside the fitting
+            guarded = beside.submit(_guarded, choices.recipe, dataset, parts, task, len(parts.train))
+            preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
+        said = guarded.result()
+    notes = [*dataset.notes, *parts.notes, *_few(parts), *said]
     rows = _rows(dataset, parts, preparation, target)
     return Prepared(dataset, parts, task, preparation, target, rows, notes)
 
@@ -207,10 +216,12 @@ def _prepare_streamed(choices: Choices, stream: TableStream) -> Prepared:
     return made._replace(notes=[*made.notes, *_few(made.split), *said])
 
 
-def _load(engine: str) -> None:
+def _load(recipe: Recipe) -> None:
     # what is wrong with it is said where it is chosen
     with suppress(LimpideError, ImportError):
-        get_engine(engine)
+        engine = get_engine(recipe.engine)
+        if isinstance(engine, LoadsCode):
+            engine.load_code(recipe.precision, str(recipe.network.layers))
 
 
 def n_updates(recipe: Recipe, n_train: int) -> int:
@@ -344,7 +355,7 @@ def _fit_preparation(
             rows=parts.train,
         )
     # every class of the data has its output, met in the training rows or not
-    answers = dataset.target[parts.train] if task == "regression" else dataset.target
+    answers = taker(parts.train)(dataset.target) if task == "regression" else dataset.target
     return preparation, TargetPreparation.fit(answers, task, dataset.target.name, scale=how.scale_target)
 
 
@@ -353,12 +364,21 @@ def _rows(
 ) -> dict[Part, Rows]:
     assert dataset.target is not None
     inputs: Any = dataset.inputs
+    places: dict[Part, np.ndarray] = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    if not dataset.is_image and _n_cells(dataset) <= FEW_CELLS:
+        # of a small table nearly all the time goes into the calls: one for all parts
+        whole = preparation.transform(inputs), target.encode(dataset.target), target.truth(dataset.target)
+        return {name: Rows(*(array[index] for array in whole)) for name, index in places.items()}
     rows: dict[Part, Rows] = {}
-    for name in PARTS:
-        index = getattr(parts, name)
-        answers = dataset.target[index]
+    for name, index in places.items():
+        answers = taker(index)(dataset.target)
         rows[name] = Rows(preparation.transform(inputs, index), target.encode(answers), target.truth(answers))
     return rows
+
+
+def _n_cells(dataset: Dataset) -> int:
+    """Cells of a table, pixels of images."""
+    return int(np.prod(dataset.inputs.shape))
 
 
 def _check_loss(loss: Loss, network: Network, task: str) -> None:

@@ -29,6 +29,7 @@ from limpide.i18n import _, get_language, set_language
 from limpide.job import open_recipe, prepare
 from limpide.recipe import Recipe
 from limpide.runs import Run
+from limpide.streaming import open_stream
 from limpide.training import Fit, finish
 
 IN_THIS_PROCESS = ("compiled",)
@@ -234,7 +235,7 @@ class _Here:
 
     def __init__(self, terms: _Terms) -> None:
         self._terms, self._lock = terms, threading.Lock()
-        self._opened: dict[str, Dataset] = {}
+        self._opened: dict[str, Dataset | None] = {}
 
     def train(self, task: _Task, tell: Callable[[Epoch | None], None]) -> Outcome:
         """The outcome of a recipe."""
@@ -260,12 +261,14 @@ class _Here:
             return Outcome(recipe, None, failed)
         return Outcome(recipe, run, None)
 
-    def _open(self, recipe: Recipe) -> Dataset:
-        """The data of a recipe; of those opened, as many are kept as there are workers."""
+    def _open(self, recipe: Recipe) -> Dataset | None:
+        """The data of a recipe, None where it streams; of those opened, as many are kept as there are workers."""
         key = recipe.data.model_dump_json() + str(recipe.preparation.image_size)
         with self._lock:
             if key not in self._opened:
-                dataset = open_recipe(recipe, self._terms.source)
+                source = self._terms.source
+                is_stream = source is None and open_stream(recipe) is not None
+                dataset = None if is_stream else open_recipe(recipe, source)
                 if len(self._opened) >= self._terms.n_workers:
                     del self._opened[next(iter(self._opened))]
                 self._opened[key] = dataset

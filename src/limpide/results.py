@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 import limpide
 from limpide.arrays import Tree
-from limpide.baselines import fit_baselines, verdict
+from limpide.baselines import fit_baselines
 from limpide.data.columns import describe
 from limpide.data.dataset import Note
 from limpide.data.images import to_png_base64
 from limpide.data.likeness import Likeness
+from limpide.data.once import once
 from limpide.data.reading import Reading
 from limpide.engines.base import engine_versions, get_engine
-from limpide.evaluation import Evaluation, evaluate
+from limpide.evaluation import Evaluation, check_measurable, evaluate
 from limpide.history import Epoch, Example, Stop
 from limpide.i18n import N_, _, format_number
 from limpide.job import PARTS, Job, Part
@@ -26,6 +27,49 @@ from limpide.runs import Run, ends_in_probability
 
 N_EXAMPLES = 12
 """How many of the worst predictions a run keeps to show."""
+
+
+class Measures(Mapping[str, Evaluation]):
+    """The evaluation of each part, worked out when somebody first looks at it; it can take longer than the training.
+
+    The numbers do not depend on who looks, or when; a copy that is sent away is worked out before.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        labels: tuple[str, ...],
+        seed: int,
+        truths: Mapping[Part, np.ndarray],
+        outputs: Mapping[Part, np.ndarray],
+    ) -> None:
+        """Raises  ShapeError, DataError   what cannot be measured"""
+        self._task, self._labels, self._seed = task, labels, seed
+        self._answers: dict[str, tuple[np.ndarray, np.ndarray]] = {p: (truths[p], outputs[p]) for p in outputs}
+        self._done: dict[str, Evaluation] = {}
+        for truth, output in self._answers.values():
+            check_measurable(task, truth, output, labels)
+
+    def __getitem__(self, part: str) -> Evaluation:
+        if part not in self._done:
+            truth, outputs = self._answers[part]
+            self._done[part] = evaluate(self._task, truth, outputs, self._labels, part == "test", self._seed)
+        return self._done[part]
+
+    def __contains__(self, part: object) -> bool:
+        return part in self._answers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._answers)
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[type[dict[str, Evaluation]], tuple[dict[str, Evaluation]]]:
+        return dict, (dict(self),)
 
 
 def conclude(
@@ -36,19 +80,17 @@ def conclude(
     test  False keeps the test set shut: the validation rows alone are measured, and nothing is gathered for a report
     """
     recipe, target, parts = job.recipe, job.target, job.parts
-    weights = {name: array.astype(recipe.dtype) for name, array in weights.items()}
+    dtype = np.dtype(recipe.dtype)
+    weights = {name: array.astype(dtype) for name, array in weights.items()}
     engine = get_engine(job.engine.name)
     outputs: dict[Part, np.ndarray] = {}
     truths: dict[Part, np.ndarray] = {}
     measured: tuple[Part, ...] = PARTS if test else ("validation",)
     for name in measured:
         rows = job.measured("train") if name == "train" else parts[name]
-        raw = engine.forward(job.network, weights, rows.x.astype(recipe.dtype, copy=False))
+        raw = engine.forward(job.network, weights, rows.x.astype(dtype, copy=False))
         outputs[name], truths[name] = target.decode(raw, ends_in_probability(job.network)), rows.truth
-    evaluations: dict[str, Evaluation] = {
-        part: evaluate(target.task, truths[part], outputs[part], target.labels, part == "test", recipe.seed)
-        for part in measured
-    }
+    evaluations = Measures(target.task, target.labels, recipe.seed, truths, outputs)
     compared: dict[str, Evaluation] = {}
     notes = list(job.notes)
     if baselines and test:
@@ -70,12 +112,11 @@ def conclude(
         seconds=seconds,
         evaluations=evaluations,
         baselines=compared,
-        verdict=verdict(target.task, evaluations["test"], compared) if test else "",
         inferences=job.inferences,
         notes=notes,
         environment=_environment(),
         split_sizes=dict(job.sizes),
-        columns=describe(job.dataset) if test and not job.dataset.is_image else [],
+        columns=list(_described(job.dataset)) if test and not job.dataset.is_image else [],
         image_samples=_samples(job) if test and job.dataset.is_image else [],
         class_counts=_class_counts(job),
         test_rows=_test_rows(job),
@@ -88,6 +129,9 @@ def conclude(
         image_means=_means(job) if test and job.dataset.is_image else [],
         likeness=_likeness(job) if test and job.dataset.is_image else None,
     )
+
+
+_described = once(describe)
 
 
 def _environment() -> dict[str, str]:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from limpide.arrays import Tree
+from limpide.baselines import verdict
 from limpide.checkpoint import (
     DAMAGED,
     file_sha256,
@@ -39,9 +41,12 @@ from limpide.data.likeness import Likeness
 from limpide.data.preparation import TablePreparation, TargetPreparation
 from limpide.data.reading import Reading
 from limpide.data.sources import open_source
+from limpide.data.spools import memory_bytes
+from limpide.data.streams import MEMORY, TableStream, large_stream
 from limpide.engines.base import get_engine
-from limpide.errors import DataError, RunError, did_you_mean, problem
+from limpide.errors import DataError, RecipeError, RunError, did_you_mean, problem
 from limpide.evaluation import METRICS, Evaluation, evaluate, format_metric
+from limpide.evaluation.streamed import evaluate_stream
 from limpide.history import Epoch, Example, Inference, Stop
 from limpide.i18n import _, format_count, ngettext
 from limpide.nn.network import Network
@@ -66,6 +71,7 @@ class Run:
     test_outputs  predictions in the target's unit, or probabilities (rows, classes)
     reading       how the table was read: what a new file leaves open is read alike
     likeness      what new images are compared with; None for tables
+    told          the verdict as it was written down; None: it is worked out when asked for
     """
 
     recipe: Recipe
@@ -78,9 +84,8 @@ class Run:
     history: list[Epoch]
     stop: Stop
     seconds: float
-    evaluations: dict[str, Evaluation]
+    evaluations: Mapping[str, Evaluation]
     baselines: dict[str, Evaluation]
-    verdict: str
     inferences: list[Inference]
     notes: list[Note]
     environment: dict[str, str]
@@ -98,6 +103,7 @@ class Run:
     image_means: list[tuple[str, str]] = field(default_factory=list)
     likeness: Likeness | None = None
     path: Path | None = field(default=None)
+    told: str | None = None
 
     @property
     def task(self) -> str:
@@ -119,6 +125,13 @@ class Run:
     def openings(self) -> int:
         """How often the test set was opened: by the training, and since."""
         return 1 + (len(read_openings(self.path)) if self.path is not None else 0)
+
+    @cached_property
+    def verdict(self) -> str:
+        """Whether it beats the best baseline, in a sentence; "" when its test set was kept shut."""
+        if self.told is not None:
+            return self.told
+        return verdict(self.task, self.test, self.baselines) if "test" in self.evaluations else ""
 
     @cached_property
     def figures(self) -> Figures:
@@ -176,29 +189,57 @@ class Run:
         raw = get_engine(self.engine).forward(self.network, self.weights, x)
         return self.target.decode(raw, ends_in_probability(self.network))
 
-    def evaluate(self, source: Any = None) -> Evaluation:
+    def large(
+        self, source: Any, memory: str | None = None, options: Mapping[str, Any] | None = None
+    ) -> TableStream | None:
+        """New data that is to be read piece by piece: a table too large to be read at once; None for all else.
+
+        memory   what may be held, such as "500 MB"; None: as in training
+        options  how it is written, where that is not as in training: `open_source` has them
+        Raises   RecipeError for a memory that is none
+        """
+        n_bytes = self._memory(memory)
+        if isinstance(source, TableStream):
+            return source
+        if not isinstance(source, (str, PathLike)) or isinstance(self.preparation, ImagePreparation):
+            return None
+        return large_stream(str(source), n_bytes, options or {})
+
+    def _memory(self, given: str | None) -> int:
+        text = given or self.recipe.data.memory or MEMORY
+        n_bytes = memory_bytes(text)
+        if n_bytes is None:
+            raise RecipeError(problem("memory", _("at least 32 MB, such as 500 MB or 2 GB"), repr(text)))
+        return n_bytes
+
+    def evaluate(self, source: Any = None, memory: str | None = None) -> Evaluation:
         """The measures on labelled data; without data, those of the run's own test set.
 
-        When the test rows are among the data, that opening of the test set is counted in the run folder.
+        When the test rows are among the data, that opening of the test set is counted in the run folder. A table too
+        large to be read at once is measured piece by piece.
 
+        memory  what may be held then, such as "500 MB"; None: as in training
         Raises  DataError when the data has no target, or a label the network never saw
         """
-        dataset = None if source is None else self.read(source)
-        if self.path is not None and (dataset is None or dataset.sha256 == self.dataset_sha256 != ""):
+        data = None if source is None else self.large(source, memory) or self.read(source)
+        if self.path is not None and (data is None or data.sha256 == self.dataset_sha256 != ""):
             record_opening(self.path)
-        if dataset is None:
+        if data is None:
             return self.test
-        if dataset.target is None:
+        if isinstance(data, TableStream) and self.target.name in data.columns:
+            assert isinstance(self.preparation, TablePreparation), "a stream holds tables"
+            return evaluate_stream(data, self.preparation, self.target, self.predictions_array, self._memory(memory))
+        if isinstance(data, TableStream) or data.target is None:
             raise DataError(
                 problem(
-                    dataset.name,
+                    data.name,
                     _('the column "{name}"').format(name=self.target.name),
                     _("data without it"),
                     _("use predict for data whose answer is unknown"),
                 )
             )
-        truth = self.target.truth(dataset.target)
-        return evaluate(self.task, truth, self.predictions_array(dataset.inputs), self.target.labels)
+        truth = self.target.truth(data.target)
+        return evaluate(self.task, truth, self.predictions_array(data.inputs), self.target.labels)
 
     def predictions_array(self, inputs: Any) -> np.ndarray:
         """`outputs`, for raw inputs."""
@@ -350,7 +391,7 @@ def load(path: str | Path) -> Run:
         recipe = Recipe.read(folder / "recipe.toml")
         _check_whole(folder, recipe, len(epochs), metrics["stop"]["epoch"])
         preparation_class = ImagePreparation if model["preparation"]["kind"] == "image" else TablePreparation
-        plain = {name: metrics[name] for name in _PLAIN}
+        plain = {"told" if name == "verdict" else name: metrics[name] for name in _PLAIN}
         # runs of version 1 have no mean images
         plain |= {name: list(map(tuple, metrics.get(name, []))) for name in ("image_samples", "image_means")}
         records = {name: [cls(**_tuples(row)) for row in metrics[name]] for name, cls in _LISTS.items()}

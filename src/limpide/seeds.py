@@ -9,6 +9,10 @@ import hashlib
 
 import numpy as np
 
+WORD = np.dtype("<u4")
+POOL_BYTES = 16
+"""What a SeedSequence holds: the seed's words fill it, with zeros behind them, and the name's come after."""
+
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
     """The generator of one use.
@@ -21,6 +25,10 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
     >>> float(stream(0, "weights").random()) == float(stream(0, "split").random())
     False
     """
-    digest = hashlib.sha256("/".join(str(part) for part in name).encode()).digest()
-    key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+    if seed < 0:
+        raise ValueError(f"a seed is a non-negative number, not {seed}")
+    root, digest = int(seed), hashlib.sha256("/".join(map(str, name)).encode()).digest()
+    # the bits of SeedSequence(seed, spawn_key=four words of the digest), laid out as it would, in half the time
+    n_bytes = max(POOL_BYTES, -(-root.bit_length() // 32) * 4)
+    words = np.frombuffer(root.to_bytes(n_bytes, "little") + digest[:POOL_BYTES], WORD)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))

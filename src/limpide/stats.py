@@ -13,7 +13,7 @@ from math import sqrt
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from limpide import seeds
 
@@ -119,8 +119,13 @@ def _bootstrap_weights(n: int, n_draws: int, rng: np.random.Generator) -> Iterat
 
 def _jackknife_weights(n: int, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "draws rows"]]:
     """Each random group left out in turn, in chunks."""
-    group = rng.permutation(n) % JACKKNIFE_GROUPS
+    group = jackknife_groups(n, rng)
     chunk = max(1, _CHUNK // n)
     for start in range(0, JACKKNIFE_GROUPS, chunk):
         left_out = np.arange(start, min(start + chunk, JACKKNIFE_GROUPS))
         yield (group != left_out[:, None]).astype(np.float64)
+
+
+def jackknife_groups(n: int, rng: np.random.Generator) -> Int[np.ndarray, " rows"]:
+    """The group of each of n rows; rows that come in pieces are given those of rows that come at once."""
+    return (JACKKNIFE_GROUPS * rng.random(n)).astype(np.int64)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +21,10 @@ from limpide.data.shifts import shifted
 from limpide.distributed import place, steady
 from limpide.engines.base import Choice, Noise, Trainer, caution, get_engine
 from limpide.errors import Diverged, ProcessLost, RecipeError, RunError, problem
-from limpide.evaluation import quick_metrics
+from limpide.gauges import Gauge
 from limpide.history import Epoch, Inference, Reason, Stop, epochs_table
 from limpide.i18n import _, format_count, format_number
-from limpide.job import Job, Rows, prepare
+from limpide.job import Job, prepare
 from limpide.markup import paragraph
 from limpide.progress import RECIPE, Progress, check_new, last_state
 from limpide.recipe import OPTIONS, Recipe
@@ -72,10 +71,15 @@ class Fit:
         self._state: Tree = self.trainer.state()
         self._is_mid_epoch = False
         dtype = np.dtype(recipe.dtype)
-        self._train, *self._measured = (
+        self._train, *measured = (
             rows._replace(x=rows.x.astype(dtype, copy=False), y=_as_type(rows.y, dtype))
             for rows in (job.parts["train"], job.measured("train"), job.measured("validation"))
         )
+        self._gauge = Gauge(measured, job.loss, job.target, ends_in_probability(job.network))
+        self._n_train, self._n_updates = job.sizes["train"], job.n_updates
+        # how many rows each batch of an epoch has
+        self._sizes = np.full(self._per_epoch, float(self.batch_size))
+        self._sizes[-1] = self._n_train - self.batch_size * (self._per_epoch - 1)
 
     @property
     def patience_left(self) -> int | None:
@@ -142,32 +146,38 @@ class Fit:
 
     @property
     def _per_epoch(self) -> int:
-        return -(-self.job.sizes["train"] // self.batch_size)
+        return -(-self._n_train // self.batch_size)
 
     def noise(self, number: int) -> Noise:
         """Each layer's stream for this epoch: the same one for all its batches."""
-        return lru_cache(maxsize=None)(lambda path: seeds.stream(self.job.recipe.seed, "noise", number, path))
+        kept: dict[str, np.random.Generator] = {}
+
+        def stream(path: str) -> np.random.Generator:
+            if path not in kept:
+                kept[path] = seeds.stream(self.job.recipe.seed, "noise", number, path)
+            return kept[path]
+
+        return stream
 
     def _end_epoch(self, number: int, losses: np.ndarray, started: float) -> Epoch | None:
         """The epoch's measures; None when NaN or Inf came up, and the training is over."""
-        train_loss, train = self._measure(self._measured[0])
-        validation_loss, validation = self._measure(self._measured[1])
+        # with the weights of the moment; what is not finite is looked for below, and named
+        outputs = [self.trainer.evaluate(x) for x in self._gauge.x]
+        (train_loss, train), (validation_loss, validation) = self._gauge.read(outputs)
         self._seconds += time.perf_counter() - started
         if not (isfinite(losses[-1]) and isfinite(train_loss) and isfinite(validation_loss)):
             self._diverged(number, len(losses))
             return None
-        sizes = np.full(len(losses), self.batch_size)
-        sizes[-1] = self.job.sizes["train"] - self.batch_size * (len(losses) - 1)
         updates = number * len(losses)
         epoch = Epoch(
             epoch=number,
             updates=updates,
-            running_loss=float(losses @ sizes / sizes.sum()),
+            running_loss=float(losses @ self._sizes) / self._n_train,
             train_loss=train_loss,
             validation_loss=validation_loss,
             train=train,
             validation=validation,
-            rate=self._optimizer.rate_at(updates - 1, self.job.n_updates),
+            rate=self._optimizer.rate_at(updates - 1, self._n_updates),
             seconds=self._seconds,
         )
         self.history.append(epoch)
@@ -183,19 +193,6 @@ class Fit:
             self._end("patience")
         elif len(self.history) >= self.epochs:
             self._end("epochs")
-
-    def _measure(self, rows: Rows) -> tuple[float, dict[str, float | None]]:
-        """Loss and metrics of some rows with the weights of the moment."""
-        job = self.job
-        raw = self.trainer.evaluate(rows.x)
-        with np.errstate(over="ignore", invalid="ignore"):
-            # what is not finite is looked for by the caller, and named
-            loss = job.loss.mean(raw, rows.y)
-        if not isfinite(loss):
-            return loss, {}
-        outputs = job.target.decode(raw, ends_in_probability(job.network))
-        metrics = quick_metrics(job.target.task, rows.truth, outputs)
-        return loss, {name: value if isfinite(value) else None for name, value in metrics.items()}
 
     def _end(self, reason: Reason, place: str = "") -> None:
         self.stop = Stop(reason, len(self.history), self.best_epoch, self.best_loss, self.patience, place)
@@ -298,9 +295,10 @@ class Fit:
         if self._has_given_weights:
             text = _("the initial weights were given: the recipe alone does not redo this run")
             notes.append(Note("warning", _("weights"), text))
-        if len(self._measured[0].x) < len(self._train.x):
+        n_measured = len(self._gauge.x[0])
+        if n_measured < len(self._train.x):
             text = _("{n} of the training rows were measured, drawn once")
-            notes.append(Note("info", _("training"), text.format(n=format_count(len(self._measured[0].x)))))
+            notes.append(Note("info", _("training"), text.format(n=format_count(n_measured))))
         if place().is_shared:
             text = _("{n} processes shared every batch; with another number of them the last digits differ")
             notes.append(Note("info", _("processes"), text.format(n=place().size)))
@@ -453,6 +451,10 @@ def _drain(training: Fit, progress: Progress | None, watch: Watch | None, baseli
             *error.problems, _("what was done is kept; go on: {command}").format(command=command)
         ) from None
     try:
-        return training.run(baselines, test)
+        run = training.run(baselines, test)
+        if progress:
+            # what is written is measured here, where Ctrl-C loses nothing
+            dict(run.evaluations)
+        return run
     except KeyboardInterrupt:
         return training.run(baselines=False, test=test)

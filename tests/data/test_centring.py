@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
+from limpide.data import likeness
 from limpide.data.centring import Centring, judge
 from limpide.data.image_files import Wanted, read_image_folder
 from limpide.data.images import ImagePreparation, upright
@@ -213,3 +214,29 @@ def test_images_of_any_shape_can_be_compared(channels, rows, cols, n):
     likeness = Likeness.fit(images, np.zeros(n - 1), np.arange(n - 1), np.array([n - 1]))
     assert likeness.nearest(images[-1:])[0] <= 1.001
     assert (likeness.nearest(images[:-1])[0] < 1e3).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 28, 28), (2, 3, 20, 31), (1, 1, 1, 1), (5, 1, 64, 48)])
+def test_images_are_softened_as_by_a_filter(shape, monkeypatch):
+    from scipy.ndimage import convolve1d
+
+    monkeypatch.setattr(likeness, "CACHED", 1000)
+    images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    ground = np.arange(shape[1]) * 20.0
+    x = images - ground[:, None, None]
+    factor = -(-max(shape[2:]) // 32)
+    if factor > 1:
+        rows, cols = shape[2] // factor, shape[3] // factor
+        x = x[:, :, : rows * factor, : cols * factor].reshape(*shape[:2], rows, factor, cols, factor).mean((3, 5))
+    for _time in range(round(max(x.shape[2:]) ** 2 / 400)):
+        for axis in (2, 3):
+            x = convolve1d(x, [0.25, 0.5, 0.25], axis, mode="constant")
+    flat = x.reshape(len(x), -1)
+    expected = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-3)
+    np.testing.assert_allclose(likeness._softened(images, ground), expected, atol=1e-5)
+
+
+def test_centring_of_some_rows_is_that_of_these_images_alone():
+    images = np.stack([strokes(kind, 28, pen) for kind in ("seven", "ring", "bar") for pen in (2, 3)])[:, None]
+    rows = np.array([0, 2, 3, 5])
+    assert Centring.fit(images, rows) == Centring.fit(images[rows])

@@ -2,7 +2,6 @@
 
 import datetime
 import io
-from xml.etree import ElementTree
 
 import polars as pl
 import pytest
@@ -64,21 +63,34 @@ def test_cells_merged_over_columns_and_names_merged_over_rows():
 
 
 def test_strings_of_a_workbook():
-    tree = sheet_cells_tree(
-        "<sst xmlns='x'><si><t>a</t></si><si><r><t>b</t></r><r><t>_x000A_c</t></r><rPh><t>no</t></rPh></si></sst>"
-    )
-    assert sheet_cells.strings_of(tree) == ["a", "b\nc"]
-    assert (sheet_cells.strings_of(None), sheet_cells.styles_of(None)) == ([], [])
-    cell = sheet_cells_tree("<c t='inlineStr'><is><t>x</t></is></c>")
-    reader = sheet_cells.CellReader([], ["date"], False)
-    assert reader.read(cell) == ("x", "")
-    assert reader.read(sheet_cells_tree("<c s='0'><v>1e300</v></c>")) == ("1e300", "")
-    assert reader.read(sheet_cells_tree("<c t='str'><f>A1</f></c>")) == ("", "")
-    assert reader.read(sheet_cells_tree("<c t='b'><v>1</v></c>")) == ("true", "")
+    assert sheet_cells.strings_of(
+        b"<sst xmlns='x'><si><t>a</t></si> <si> <r><t>b</t> </r> <r><t>_x000A_c</t></r><rPh><t>no</t></rPh></si></sst>"
+    ) == ["a", "b\nc"]
+    assert sheet_cells.styles_of(None) == []
 
 
-def sheet_cells_tree(text):
-    return ElementTree.fromstring(text)
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("<c t='inlineStr'><is><r><t>x</t></r>\n<r><t> y</t></r><rPh><t>no</t></rPh></is></c>", "x y"),
+        ("<c s='0'> <v>1e300</v> </c>", "1e300"),
+        ("<c s='7'><v>1</v></c>", "1"),
+        ("<c t='str'><f>A1</f><v>&lt;b&gt;</v></c>", "<b>"),
+        ("<c t='b'><v>1</v></c>", "true"),
+        ("<c t='s'><v>0</v></c>", "first"),
+        ("<p:c xmlns:p='p' r='A1' t='s'><p:v>0</p:v></p:c>", "first"),
+        ("<c t='str'><v><![CDATA[00]]>7</v></c>", "007"),
+    ],
+)
+def test_a_cell_of_a_sheet(cell, text):
+    content = f"<a><row r='3'>{cell}</row></a>"
+    assert sheet_cells.grid_of("t", content.encode(), ["first"], ["date"], False).rows == {3: {0: text}}
+
+
+def test_cells_that_hold_nothing_are_told_apart():
+    cells = "<c t='str'><f>A1</f></c><c><f>A1</f></c><c/><c t='e'><v>#N/A</v></c><c t='inlineStr'><is/></c>"
+    grid = sheet_cells.grid_of("t", f"<a><row>{cells}</row></a>".encode(), [], [], False)
+    assert (grid.rows, grid.valueless, grid.faulty) == ({}, ["B1"], ["D1"])
 
 
 @pytest.mark.parametrize(

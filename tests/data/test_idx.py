@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limpide.data import idx as idx_module
 from limpide.data.idx import is_idx, labels_beside, read_idx, read_idx_array, read_idx_folder
 from limpide.errors import DataError
 
@@ -223,3 +224,35 @@ def test_a_damaged_gzip_gives_an_array_or_a_data_error(tmp_path_factory, extra, 
     except DataError:
         return
     assert dataset.inputs.shape == (3, 1, 2, 2)
+
+
+def test_gzip_streams_that_follow_each_other_are_one_file_as_gzip_has_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(idx_module, "BLOCK", 7)
+    values = np.arange(60, dtype=np.uint8).reshape(10, 3, 2)
+    data = idx(values)
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    for packed in (
+        gzip.compress(data),
+        gzip.compress(data[:20]) + gzip.compress(data[20:50]) + gzip.compress(data[50:]),
+        gzip.compress(data[:50]) + bytes(20) + gzip.compress(data[50:]) + bytes(9),
+        data,
+    ):
+        path.write_bytes(packed)
+        np.testing.assert_array_equal(read_idx_array(path).values, values)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[:-1],
+        lambda packed: packed[:-8] + bytes(8),
+        lambda packed: packed + b"x",
+        lambda packed: packed + gzip.compress(b"more")[:12],
+    ],
+    ids=["cut", "another checksum", "something behind", "half a stream behind"],
+)
+def test_a_gzip_whose_end_is_wrong_is_refused(tmp_path, damage):
+    path = tmp_path / "file"
+    path.write_bytes(damage(gzip.compress(idx(np.arange(60, dtype=np.uint8)))))
+    with pytest.raises(DataError, match="expected a whole IDX file, got a broken gzip stream"):
+        read_idx_array(path)

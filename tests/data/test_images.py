@@ -4,6 +4,7 @@ import base64
 import io
 import warnings
 import zipfile
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -431,3 +432,39 @@ def test_a_png_text_holds_the_image(rng, channels):
     back = np.asarray(Image.open(io.BytesIO(base64.b64decode(to_png_base64(image, scale=3)))))
     assert back.shape[:2] == (15, 12)
     np.testing.assert_array_equal(back.reshape(15, 12, channels)[1::3, 1::3].transpose(2, 0, 1), image)
+
+
+@pytest.mark.parametrize("shape", [(600, 1, 5, 4), (300, 3, 2, 7), (1, 1, 1, 2)])
+def test_the_mean_and_sd_of_bytes_are_rounded_once(shape):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, shape).astype(np.uint8)
+    rows = rng.permutation(len(pixels))[: len(pixels) // 2 + 1]
+    fitted = ImagePreparation.fit(pixels, rows=rows)
+    for channel in range(shape[1]):
+        values = [Fraction(int(b), 255) for b in pixels[rows, channel].ravel()]
+        mean = sum(values) / len(values)
+        variance = sum((value - mean) ** 2 for value in values) / len(values)
+        assert fitted.mean[channel] == float(mean)
+        assert fitted.sd[channel] == pytest.approx(float(variance) ** 0.5, rel=1e-15)
+
+
+def test_many_light_images_are_counted_exactly():
+    pixels = np.full((1000, 1, 2, 2), 255, np.uint8)
+    pixels[0] = 254
+    fitted = ImagePreparation.fit(pixels)
+    assert fitted.mean == (float(Fraction(4 * (1000 * 255 - 1), 4000 * 255)),)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_rows_taken_are_prepared_as_they_stand_alone(kind):
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (700, 3, 4, 5)).astype(kind)
+    rows = rng.integers(0, 700, 600)
+    fitted = ImagePreparation.fit(pixels, rows=rows)
+    assert fitted == ImagePreparation.fit(pixels[rows])
+    prepared = fitted.transform(pixels, rows)
+    assert prepared.dtype == np.float32
+    assert prepared.flags.c_contiguous
+    np.testing.assert_array_equal(prepared, fitted.transform(pixels[rows]))
+    mean, sd = (np.array(values)[:, None, None] for values in (fitted.mean, fitted.sd))
+    np.testing.assert_allclose(prepared, (pixels[rows] / 255.0 - mean) / sd, atol=2e-6)

@@ -148,6 +148,16 @@ def test_rare_categories_share_the_place_of_the_others():
     assert preparation.rows()[0].treatment == "one-hot: 2 categories and one for all others, where 2 rare ones go"
 
 
+def test_a_category_is_read_the_same_with_spaces_around_it():
+    frame = pl.DataFrame({"c": ["a", "b", "NA?", "a"] * 50})
+    preparation = TablePreparation.fit(frame, [Column("c", "category")])
+    plain = preparation.transform(frame)
+    np.testing.assert_array_equal(preparation.transform(frame.select((" " + pl.col("c")).alias("c"))), plain)
+    np.testing.assert_array_equal(plain[:4], np.eye(4, dtype=np.float32)[[0, 1, 2, 0]])
+    odd = preparation.transform(pl.DataFrame({"c": ["b", "never", " ", None]}))
+    np.testing.assert_array_equal(odd, np.eye(4, dtype=np.float32)[[1, 3, 0, 0]])
+
+
 def test_without_standardising_numbers_pass_as_they_are():
     frame = pl.DataFrame({"x": [1.0, 5.0]})
     preparation = TablePreparation.fit(frame, [Column("x", "number")], standardise=False)

@@ -367,7 +367,7 @@ def test_a_folder_of_tables_read_at_once_is_one_table(tmp_path, form):
     assert (
         open_source(str(folder), "whole").sha256
         == found.sha256
-        == TableStream("parts", table_files(str(folder))).sha256()
+        == TableStream("parts", table_files(str(folder))).sha256
     )
 
 

@@ -100,6 +100,26 @@ def test_noise_drawn_in_pieces_is_noise_drawn_at_once(numbers, monkeypatch):
     assert_same_bits(trainer.state(), expected.state())
 
 
+@pytest.mark.parametrize("work", [1, 200_000])
+def test_an_epoch_is_cut_into_calls_between_which_ctrl_c_is_heard(work, monkeypatch):
+    from limpide.engines import compiled_engine
+
+    network = Network.parse(EVERYTHING)
+    x, y = rows(network, 1000)
+    expected = start("compiled", network)
+    losses, outputs = expected.run(x, y, np.arange(1000), 12, noise), expected.evaluate(x)
+    calls, run = [], compiled_engine.kernel.run
+    monkeypatch.setattr(compiled_engine, "CALL_WORK", work)
+    monkeypatch.setattr(compiled_engine.kernel, "run", lambda *given: calls.append(given[0]) or run(*given))
+    trainer = start("compiled", network)
+    np.testing.assert_array_equal(trainer.run(x, y, np.arange(1000), 12, noise), losses)
+    assert_same_bits(trainer.state(), expected.state())
+    assert len(calls) == 84 if work == 1 else 1 < len(calls) < 84
+    calls.clear()
+    np.testing.assert_array_equal(trainer.evaluate(x), outputs)
+    assert len(calls) > 1
+
+
 @pytest.mark.parametrize(("m", "k", "n"), [(20, 50, 30), (130, 300, 70), (67, 1, 40), (30, 5000, 20)])
 def test_a_product_cut_in_pieces_is_the_whole_product(m, k, n, rng):
     from limpide.engines.compiled_blas import GEMM, product, product_back

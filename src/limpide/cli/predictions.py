@@ -14,7 +14,7 @@ import click
 
 from limpide.cli.options import as_json, lang, read_pairs, reading_options
 from limpide.cli.screen import make_table, natural_width, open_console, percent, print_json, show_notes
-from limpide.cli.streams import predict_large
+from limpide.cli.streams import predict_large, ranked_notes
 from limpide.errors import DataError, MissingPackage, RecipeError, UnknownName, did_you_mean, problem
 from limpide.i18n import _, format_count, format_decimal, format_number, ngettext
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from limpide.cli.seen import Seen
     from limpide.data.dataset import Dataset, Note
+    from limpide.data.streams import TableStream
     from limpide.runs import Run
 
 SHOWN_ROWS = 20
@@ -272,19 +273,21 @@ def _cells(column: pl.Series) -> list[str]:
 )
 @click.argument("folder", metavar="RUN")
 @click.argument("source", required=False)
+@click.option("--memory", metavar="SIZE", help=_("Larger tables are measured piece by piece; 2 GB when left out."))
 @reading_options
 @as_json
 @lang
-def evaluate(folder: str, source: str | None, reading: dict[str, Any], is_json: bool) -> None:
+def evaluate(folder: str, source: str | None, memory: str | None, reading: dict[str, Any], is_json: bool) -> None:
     """With JSON as with tables: every metric, its interval where there is one, and the confusion matrix."""
     from limpide.cli.pages import classes_table, evaluation_facts, metrics_table
     from limpide.openings import openings_sentence
     from limpide.runs import load
 
     run = load(folder)
-    dataset = None if source is None else run.read(source, reading)
-    notes = [] if dataset is None else [*dataset.notes, *_note_on_origin(run, dataset)]
-    evaluation = run.evaluate(dataset)
+    stream = None if source is None else run.large(source, memory, reading)
+    data = None if source is None else stream or run.read(source, reading)
+    evaluation = run.evaluate(data, memory)
+    notes = [] if data is None else [*data.notes, *_note_on_origin(run, data), *ranked_notes(evaluation, data.name)]
     if is_json:
         facts = {"run": folder, "data": source, "task": run.task, **evaluation_facts(evaluation)}
         facts |= {"labels": list(evaluation.labels), "confusion": evaluation.confusion}
@@ -304,7 +307,7 @@ def evaluate(folder: str, source: str | None, reading: dict[str, Any], is_json: 
         console.print(run.verdict, style="bold", soft_wrap=not console.is_terminal)
 
 
-def _note_on_origin(run: Run, dataset: Dataset) -> list[Note]:
+def _note_on_origin(run: Run, dataset: Dataset | TableStream) -> list[Note]:
     """A warning where a network is asked about the rows it learned from."""
     from limpide.data.dataset import Note
 

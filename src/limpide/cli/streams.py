@@ -1,4 +1,4 @@
-"""`limpide predict` on tables larger than memory."""
+"""`limpide predict` and `limpide evaluate` on tables larger than memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from limpide.errors import RecipeError, problem
 from limpide.i18n import _, format_count, ngettext
 
 if TYPE_CHECKING:
+    from limpide.data.dataset import Note
+    from limpide.evaluation import Evaluation
     from limpide.runs import Run
+
+RANKED = ("roc_auc", "median_absolute_error")
+"""Metrics that need rows in order."""
 
 FORMATS = (".csv", ".tsv", ".parquet")
 """What can be written piece by piece."""
@@ -25,16 +30,9 @@ def predict_large(
 
     Raises  RecipeError  without a file to write to, or with a bound that is none
     """
-    from limpide.data.preparation import TablePreparation
-    from limpide.data.spools import memory_bytes
-    from limpide.streaming import MEMORY, large_stream
     from limpide.streaming.predicting import predict_stream
 
-    bound = memory_bytes(memory or run.recipe.data.memory or MEMORY)
-    if bound is None:
-        raise RecipeError(problem("--memory", _("at least 32 MB, such as 500 MB or 2 GB"), repr(memory)))
-    is_table = isinstance(run.preparation, TablePreparation)
-    stream = large_stream(source, bound, reading) if is_table else None
+    stream = run.large(source, memory, reading)
     if stream is None:
         return False
     if out is None or out.suffix.lower() not in FORMATS:
@@ -52,3 +50,16 @@ def predict_large(
     text = ngettext("{n} prediction written to {path}", "{n} predictions written to {path}", n)
     console.print(text.format(n=format_count(n), path=out), soft_wrap=True)
     return True
+
+
+def ranked_notes(evaluation: Evaluation, name: str) -> list[Note]:
+    """What was measured on some of the rows alone, by name."""
+    from limpide.data.dataset import Note
+    from limpide.evaluation import METRICS
+
+    if evaluation.ranked is None:
+        return []
+    ranked = [_(METRICS[metric].label) for metric in evaluation.metrics if metric in RANKED]
+    text = _("{metrics} of {n} of the {all} rows, drawn by chance: it needs rows in order, and more would not fit")
+    counts = {"n": format_count(evaluation.ranked), "all": format_count(evaluation.n)}
+    return [Note("info", name, text.format(metrics=", ".join(ranked), **counts))]

@@ -108,7 +108,9 @@ class Builtin:
         notes = [Note("info", self.name, _(self.title))]
         if self.caution:
             notes.append(Note("warning", self.name, _(self.caution)))
-        answers = pl.Series(self.target, target.astype(str) if target.dtype.kind in "iU" else target)
+        answers = pl.Series(self.target, target)
+        if target.dtype.kind in "iU":
+            answers = answers.cast(pl.String)
         digest = _digest(inputs, target)
         if isinstance(inputs, np.ndarray):
             return Dataset(self.name, source, inputs, answers, (), tuple(notes), digest, self.suggested)
@@ -142,7 +144,7 @@ def _as_text(value: Any) -> str:
 def _digest(inputs: dict[str, np.ndarray] | np.ndarray, target: np.ndarray) -> str:
     digest = hashlib.sha256()
     for values in [inputs] if isinstance(inputs, np.ndarray) else inputs.values():
-        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(np.ascontiguousarray(values).data)
     digest.update("\n".join(map(str, target.tolist())).encode())
     return digest.hexdigest()
 

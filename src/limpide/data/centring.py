@@ -18,6 +18,7 @@ from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, format_number
 
 Plane = Float[np.ndarray, "rows cols"]
+Planes = Float[np.ndarray, "n rows cols"]
 
 WORK_SIDE = 224
 """The longer side of the picture that is searched: many times finer than what the network sees."""
@@ -72,19 +73,23 @@ class Centring:
         return cls(rows, cols, 20 * unit, (rows / 2 + 0.5 * unit, cols / 2 + 0.5 * unit), 1.6 * unit, 2.4 * unit)
 
     @classmethod
-    def fit(cls, images: np.ndarray) -> Centring:
+    def fit(cls, images: np.ndarray, rows_taken: np.ndarray | None = None) -> Centring:
         """What the training images (n, 1, rows, cols) have in common.
 
-        Raises  DataError  when they are not grey
+        rows_taken  the training images among them; None takes them all
+        Raises      DataError  when they are not grey
         """
         if images.shape[1] != 1:
             raise DataError(problem("preparation.centre", _("grey images"), _("images in colour")))
-        planes = _some(images)
+        planes = _some(images, np.arange(len(images)) if rows_taken is None else rows_taken)
+        return cls._of(planes, _sides(planes), _middles(planes))
+
+    @classmethod
+    def _of(cls, planes: Planes, sides: np.ndarray, middles: np.ndarray) -> Centring:
+        """What planes have in common whose sides and middles are measured."""
         _n, rows, cols = planes.shape
-        sides, middles = _sides(planes), _middles(planes)
-        widths = np.array([_width(plane) for plane in planes[: MEASURED // 5]])
         row, col = (float(value) for value in np.median(middles, axis=0))
-        thin, usual = (float(value) for value in np.percentile(widths, (5, 50)))
+        thin, usual = (float(value) for value in np.percentile(_widths(planes[: MEASURED // 5]), (5, 50)))
         return cls(rows, cols, float(np.median(sides)), (row, col), thin, usual)
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,12 +102,14 @@ class Centring:
         row, col = fields["middle"]
         return cls(**{**fields, "middle": (row, col)})
 
-    def holds(self, planes: Float[np.ndarray, "n rows cols"]) -> np.ndarray:
+    def holds(self, planes: Planes) -> np.ndarray:
         """Which planes, in [0, 1], are as the training images are: of their size and place, on a dark ground."""
+        return self._hold(_sides(planes), _middles(planes))
+
+    def _hold(self, sides: np.ndarray, middles: np.ndarray) -> np.ndarray:
         tolerance = self.box / 10
-        near = np.abs(_middles(planes) - self.middle).max(1) <= tolerance / 2
-        holds: np.ndarray = near & (np.abs(_sides(planes) - self.box) <= tolerance)
-        return holds
+        near = np.abs(middles - self.middle).max(1) <= tolerance / 2
+        return np.asarray(near & (np.abs(sides - self.box) <= tolerance))
 
     def applied(self, image: Image.Image) -> Seen:
         """An upright image without transparency as the network shall see it.
@@ -129,7 +136,7 @@ class Centring:
         )
         said = [_("light strokes on a dark ground") if found.is_light else _("dark strokes, turned over"), size]
         per_pixel = max(_extent(strokes)) / self.box
-        width = _width(strokes) / per_pixel
+        width = float(_widths(strokes[None])[0]) / per_pixel
         if width < self.thin:
             strokes = _thickened(strokes, (self.usual - width) / 2 * per_pixel)
             said.append(_("thickened"))
@@ -166,11 +173,11 @@ def judge(images: np.ndarray, rows_taken: np.ndarray) -> tuple[bool, str]:
     _n, channels, rows, cols = images.shape
     if channels != 1:
         return False, _("images in colour are taken whole")
-    images = images[rows_taken[:: -(-len(rows_taken) // MEASURED)]]
-    planes = _some(images)
+    planes = _some(images, rows_taken)
     edge = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
-    centring = Centring.fit(images)
-    share = float(centring.holds(planes).mean())
+    sides, middles = _sides(planes), _middles(planes)
+    centring = Centring._of(planes, sides, middles)
+    share = float(centring._hold(sides, middles).mean())
     is_small = centring.box <= 0.85 * max(rows, cols)
     if float(np.median(edge.max(1))) > 0.1 or not is_small or share < 0.95:
         return False, _("these images are not strokes of one size, in one place, on a dark ground")
@@ -192,24 +199,24 @@ class _Found(NamedTuple):
     is_plain: bool
 
 
-def _some(images: np.ndarray) -> Plane:
-    """At most `MEASURED` of the images, at even distances, with values in [0, 1]."""
-    chosen = images[:: -(-len(images) // MEASURED), 0]
-    planes: np.ndarray = np.asarray(chosen, np.float64) / 255.0
-    return planes
+def _some(images: np.ndarray, rows_taken: np.ndarray) -> Planes:
+    """At most `MEASURED` of these rows of the images, at even distances, with values in [0, 1]."""
+    chosen = rows_taken[:: -(-len(rows_taken) // MEASURED)]
+    return np.asarray(images[chosen, 0].astype(np.float64) / 255.0)
 
 
-def _sides(planes: np.ndarray) -> np.ndarray:
+def _sides(planes: Planes) -> np.ndarray:
     """The longer side of the box around what is lit, of each plane."""
+    lit: np.ndarray = planes > 0.25
     heights, widths = (
         np.where(line.any(1), line.shape[1] - line.argmax(1) - line[:, ::-1].argmax(1), 0)
-        for line in (planes.max(2) > 0.25, planes.max(1) > 0.25)
+        for line in (lit.max(2), lit.max(1))
     )
     sides: np.ndarray = np.maximum(heights, widths)
     return sides
 
 
-def _middles(planes: np.ndarray) -> np.ndarray:
+def _middles(planes: Planes) -> np.ndarray:
     """Row and column of the centre of mass of each plane; its own middle where nothing is lit."""
     mass = planes.sum((1, 2))
     middles = []
@@ -220,15 +227,18 @@ def _middles(planes: np.ndarray) -> np.ndarray:
     return np.stack(middles, axis=1)
 
 
-def _width(plane: Plane) -> float:
-    """The mean width of strokes in [0, 1]: twice their area over their outline.
+def _widths(planes: Planes) -> np.ndarray:
+    """The mean width of the strokes of each plane, in [0, 1]: twice their area over their outline; 0 without strokes.
 
     The outline is the total variation, which neither blur nor resolution changes much.
     """
-    padded = np.pad(plane, 1)
-    down, right = np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1]
-    outline = float(np.hypot(down, right).sum())
-    return 2 * float(plane.sum()) / outline if outline else 0.0
+    n, rows, cols = planes.shape
+    padded = np.zeros((n, rows + 2, cols + 2))
+    padded[:, 1:-1, 1:-1] = planes
+    down, right = np.diff(padded, axis=1)[:, :, :-1], np.diff(padded, axis=2)[:, :-1]
+    outline = np.hypot(down, right).sum((1, 2))
+    widths: np.ndarray = np.divide(2 * planes.sum((1, 2)), outline, out=np.zeros(n), where=outline > 0)
+    return widths
 
 
 def _thickened(strokes: Plane, by: float) -> Plane:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -22,6 +23,9 @@ MIN_ROWS = 20
 
 MAX_STRAY = 0.1
 """A column of text is numbers when no larger part of it is words."""
+
+MANY_ROWS = 1 << 16
+"""From here on threads share the columns."""
 
 MAX_CLASSES = 20
 ROWS_PER_CLASS = 10
@@ -55,16 +59,17 @@ def understand(
     chosen = dict(kinds or {})
     _check_names(frame.columns, chosen, drop)
     names = [name for name in frame.columns if name != target and name not in drop]
-    columns: list[Column] = []
-    notes: list[Note] = []
-    problems: list[str] = []
-    for name in names:
+
+    def understood(name: str) -> tuple[Column, list[str]]:
         if name in chosen:
-            column, wrong = _chosen(frame[name], cast(Kind, chosen[name]), dates)
-            problems += wrong
-        else:
-            column = _recognised(frame[name], dates=dates)
-        columns.append(column)
+            return _chosen(frame[name], cast(Kind, chosen[name]), dates)
+        return _recognised(frame[name], dates=dates), []
+
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        found = list((threads.map if len(frame) > MANY_ROWS else map)(understood, names))
+    columns = [column for column, _wrong in found]
+    problems = [text for _column, wrong in found for text in wrong]
+    notes: list[Note] = []
     if problems:
         raise DataError(*problems)
     if not any(column.is_feature for column in columns):

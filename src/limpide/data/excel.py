@@ -7,10 +7,9 @@ Source  ECMA-376, Office Open XML File Formats, part 1, chapter 18 (SpreadsheetM
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -21,7 +20,7 @@ from limpide.data import archives, guesses, limits
 from limpide.data.dataset import Note
 from limpide.data.guesses import Row
 from limpide.data.reading import Asked, Reading, Table
-from limpide.data.sheet_cells import CellReader, address, column_number, strings_of, styles_of
+from limpide.data.sheet_cells import Grid, grid_of, strings_of, styles_of
 from limpide.data.tidying import name_problems, tidied
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import _, format_count, ngettext
@@ -29,7 +28,7 @@ from limpide.i18n import _, format_count, ngettext
 OPTIONS = ("sheet", "decimal", "thousands", "header", "skip", "footer", "dates")
 MOST_SHOWN = 10
 MOST_MERGED = 10_000_000
-SHEET = "worksheet"
+SHEET, STRINGS = "worksheet", "xl/sharedStrings.xml"
 
 
 class Sheet(NamedTuple):
@@ -40,24 +39,6 @@ class Sheet(NamedTuple):
     is_visible: bool
 
 
-@dataclass
-class Grid:
-    """The cells of a sheet that hold something.
-
-    rows      number of the row from 1 -> number of the column from 0 -> text
-    valueless cells with a formula and no value
-    faulty    cells that show an error such as #DIV/0!
-    merged    (first row, last row, first column, last column) of cells merged into one
-    n_times   cells that hold a time of the day
-    """
-
-    rows: dict[int, dict[int, str]] = field(default_factory=dict)
-    valueless: list[str] = field(default_factory=list)
-    faulty: list[str] = field(default_factory=list)
-    merged: list[tuple[int, int, int, int]] = field(default_factory=list)
-    n_times: int = 0
-
-
 def read_excel(where: str, content: bytes, asked: Asked) -> Table:
     """The table of one sheet."""
     with archives.open_zip(where, content) as archive:
@@ -65,9 +46,11 @@ def read_excel(where: str, content: bytes, asked: Asked) -> Table:
         limits.check_size(where, sum(entry.file_size for entry in parts.values()))
         sheets, is_1904 = _sheets(where, archive, parts)
         sheet = chosen_sheet(where, sheets, asked)
-        strings = strings_of(_xml(where, archive, parts, "xl/sharedStrings.xml"))
         styles = styles_of(_xml(where, archive, parts, "xl/styles.xml"))
-        grid = _grid(where, _part(where, archive, parts, sheet.place), CellReader(strings, styles, is_1904))
+        with limits.foreign(where, _("a whole workbook"), _("save it again")):
+            has_strings = STRINGS in parts
+            strings = strings_of(_part(where, archive, parts, STRINGS)) if has_strings else []
+            grid = grid_of(where, _part(where, archive, parts, sheet.place), strings, styles, is_1904)
     return _table(where, grid, sheet, [other.name for other in sheets], asked)
 
 
@@ -139,51 +122,6 @@ def _sheets(where: str, archive: zipfile.ZipFile, parts: Mapping[str, zipfile.Zi
     if not sheets:
         raise DataError(problem(where, _("a sheet of cells"), _("none")))
     return sheets, is_1904
-
-
-def _grid(where: str, content: bytes, reader: CellReader) -> Grid:
-    """The cells of a sheet."""
-    grid = Grid()
-    with limits.foreign(where, _("a whole workbook"), _("save it again")):
-        number = 0
-        parser: Any = ElementTree.XMLPullParser(("end",))
-        for start in range(0, len(content), archives.CHUNK):
-            parser.feed(content[start : start + archives.CHUNK])
-            for _event, element in parser.read_events():
-                tag = element.tag.rpartition("}")[2]
-                if tag == "row":
-                    number = int(element.get("r") or number + 1)
-                    _read_row(where, element, number, grid, reader)
-                    element.clear()
-                elif tag == "mergeCell":
-                    grid.merged.append(_area(element.get("ref", "")))
-        parser.close()
-    grid.n_times = reader.n_times
-    return grid
-
-
-def _read_row(where: str, element: Any, number: int, grid: Grid, reader: CellReader) -> None:
-    row: dict[int, str] = {}
-    column = -1
-    for cell in element:
-        place = cell.get("r")
-        column = column_number(place) if place else column + 1
-        text, state = reader.read(cell)
-        if state:
-            (grid.valueless if state == "valueless" else grid.faulty).append(address(number, column))
-        if text:
-            row[column] = text
-    if row:
-        limits.check_shape(where, number, max(row) + 1)
-        grid.rows[number] = row
-
-
-def _area(reference: str) -> tuple[int, int, int, int]:
-    found = re.fullmatch(r"([A-Z]+)(\d+):([A-Z]+)(\d+)", reference)
-    if found is None:
-        return 0, -1, 0, -1
-    left, top, right, bottom = found.groups()
-    return int(top), int(bottom), column_number(left), column_number(right)
 
 
 def _table(where: str, grid: Grid, sheet: Sheet, names: list[str], asked: Asked) -> Table:

@@ -19,6 +19,9 @@ Hashes = UInt64[np.ndarray, " rows"]
 
 MISSING = np.uint64(0x9E3779B97F4A7C15)
 
+BLOCK = 256
+"""Images summed up at a time: few enough to stay in the processor's cache."""
+
 
 def mixed(z: Hashes) -> Hashes:
     """Each number turned into one that looks drawn by chance; different numbers stay different.
@@ -52,6 +55,35 @@ def row_hashes(rows: pl.DataFrame | np.ndarray, seed: int = 0, column: str | Non
         for series in rows.select(column) if column is not None else rows:
             total += mixed(_of_cells(series) ^ _of_name(series.name))
     return mixed(total ^ _of_name(f"split {seed}"))
+
+
+def first_equal(images: np.ndarray) -> np.ndarray:
+    """For each image the number of the first one that has the same bytes.
+
+    Images are summed up, their words times odd numbers; those whose sums are equal, and no others, are compared.
+
+    >>> first_equal(np.array([[7], [5], [7]], np.uint8)).tolist()
+    [0, 1, 0]
+    """
+    flat = np.ascontiguousarray(images).reshape(len(images), -1).view(np.uint8)
+    n_words = -(-flat.shape[1] // 8)
+    factors = mixed(np.arange(1, n_words + 1, dtype=np.uint64)) | np.uint64(1)
+    sums = np.empty(len(flat), np.uint64)
+    for start in range(0, len(flat), BLOCK):
+        block = flat[start : start + BLOCK]
+        words = np.zeros((len(block), 8 * n_words), np.uint8)
+        words[:, : flat.shape[1]] = block
+        numbers = words.view(np.uint64)
+        # the upper bytes of a word alone would move the upper bits of the sum alone
+        numbers ^= numbers >> np.uint64(32)
+        numbers *= factors
+        sums[start : start + BLOCK] = numbers.sum(axis=1)
+    _sums, first, place, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
+    firsts: np.ndarray = first[place]
+    known: dict[bytes, int] = {}
+    for i in np.flatnonzero(counts[place] > 1):
+        firsts[i] = known.setdefault(flat[i].tobytes(), int(i))
+    return firsts
 
 
 def draws(numbers: np.ndarray, seed: int, name: str) -> Float64[np.ndarray, " rows"]:

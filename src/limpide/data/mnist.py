@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from limpide.data.downloads import Remote, data_folder, fetch_all
-from limpide.data.idx import find_idx, read_idx_folder
+from limpide.data.idx import find_idx, read_idx_parts
 
 N_ROWS = 70_000
 """Of which the last seventh is to test on."""
@@ -94,9 +94,9 @@ def read_family(family: Family, rows: int = N_ROWS) -> tuple[np.ndarray, np.ndar
 
     rows  fewer than all takes the first ones to learn from and the first ones to test on, in the same shares
     """
-    dataset = read_idx_folder(family_folder(family))
-    assert dataset.target is not None
-    images, codes = np.asarray(dataset.inputs), dataset.target.to_numpy().astype(np.int64)
+    images, codes, *_rest = read_idx_parts(family_folder(family))
+    assert codes is not None
+    codes = codes.astype(np.int64)
     classes = np.array(family.labels)[codes] if family.labels else codes
     if rows >= len(images):
         return images, classes

@@ -83,11 +83,14 @@ class TablePreparation:
             raise DataError(problem(_("columns"), _("at least one column to learn from"), got, mend))
         if not len(frame if rows is None else rows):
             raise DataError(problem(_("training rows"), _("at least one row"), _("none")))
-        treatments, take = [], _taker(rows)
-        for column in chosen:
+        take = taker(rows)
+
+        def fitted(column: Column) -> Treatment:
             series = take(frame[column.name])
-            treatments.append(TREATMENTS[column.kind].fit(series, column, standardise, missing, max_categories))
-        return cls(tuple(treatments))
+            return TREATMENTS[column.kind].fit(series, column, standardise, missing, max_categories)
+
+        with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+            return cls(tuple((threads.map if len(frame) > BLOCK_ROWS else map)(fitted, chosen)))
 
     @property
     def input_shape(self) -> tuple[int]:
@@ -112,17 +115,15 @@ class TablePreparation:
         """
         self._check_columns(frame)
         n = len(frame if rows is None else rows)
-        out = np.empty((n, *self.input_shape), dtype=np.float32)
+        out = np.zeros((n, *self.input_shape), dtype=np.float32)
 
         def write(start: int) -> None:
             stop, first = start + BLOCK_ROWS, 0
-            take = _taker(rows, start, stop)
+            take = taker(rows, start, stop)
             for treatment in self.treatments:
-                series, last = take(frame[treatment.column]), first + len(treatment.features)
-                read = treatment.read(series)
-                if read.null_count() > series.null_count() and treatment.unreadable(series, read).any():
+                last = first + len(treatment.features)
+                if not treatment.treat(take(frame[treatment.column]), out[start:stop, first:last]):
                     raise DataError(*self.cell_problems(frame if rows is None else frame[rows]))
-                treatment.write(read, out[start:stop, first:last])
                 first = last
 
         starts = range(0, n, BLOCK_ROWS)
@@ -182,6 +183,8 @@ class TablePreparation:
         """Every cell that cannot be read, by its column and row; `first` rows stand before those of the frame."""
         problems = []
         for treatment in self.treatments:
+            if treatment.column not in frame.columns:
+                continue
             series = frame[treatment.column]
             wrong = treatment.unreadable(series, treatment.read(series))
             if wrong.any():
@@ -190,7 +193,7 @@ class TablePreparation:
         return problems
 
 
-def _taker(rows: np.ndarray | None, start: int = 0, stop: int | None = None) -> Callable[[pl.Series], pl.Series]:
+def taker(rows: np.ndarray | None, start: int = 0, stop: int | None = None) -> Callable[[pl.Series], pl.Series]:
     """Takes from a column the rows of the numbers `rows[start:stop]`, or its own rows from `start` to `stop`.
 
     Rows in rising order are filtered, several times faster than fetched one by one.
@@ -301,6 +304,8 @@ class TargetPreparation:
 
 def _numbers_or_error(series: pl.Series, where: str) -> pl.Series:
     known = values.numbers(series)
+    if not known.null_count():
+        return known
     wrong = values.unreadable(series, known)
     if wrong.any():
         mend = _("correct these cells or leave them empty")

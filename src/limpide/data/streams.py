@@ -5,8 +5,10 @@ A piece holds whole rows and a few megabytes; which rows stand together in one i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +18,18 @@ import polars as pl
 from limpide.data import values
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
-from limpide.data.parts import check_columns, files_sha256, stacked
+from limpide.data.parts import check_columns, files_sha256, stacked, table_files
 from limpide.data.text_pieces import PIECE_BYTES, TextPieces
 from limpide.errors import DataError, problem
 from limpide.i18n import N_, _, format_count, ngettext
+
+MEMORY = "2 GB"
+"""What may be held where nothing was said."""
+
+COPIES = 3
+"""Bytes that a table read at once takes for each of its own: its text, its columns, its prepared rows."""
+
+PARQUET = b"PAR1"
 
 PIECE_ROWS = 1 << 16
 """Of Parquet, at most; fewer of wide rows."""
@@ -41,6 +51,20 @@ class Piece:
     first: int
     number: int
     frame: pl.DataFrame
+
+    @contextmanager
+    def naming(self, cell_problems: Callable[[pl.DataFrame, int], list[str]]) -> Iterator[None]:
+        """A DataError within names the cells by the file and the rows that these are in it.
+
+        cell_problems  what is wrong with the cells of rows behind so many others; nothing: the error stays as it is
+        """
+        try:
+            yield
+        except DataError:
+            problems = cell_problems(self.frame, self.first)
+            if not problems:
+                raise
+            raise DataError(*(f"{self.file}, {text}" for text in problems)) from None
 
 
 class Pieces(Protocol):
@@ -126,6 +150,7 @@ class TableStream:
         """About how much room the whole table would take in memory."""
         return sum(file.n_bytes for file in self.files)
 
+    @cached_property
     def sha256(self) -> str:
         """The sum of the files, as that of the table read at once."""
         return files_sha256(self.paths)
@@ -154,6 +179,7 @@ class TableStream:
         frames = [frame for file in files for frame in file.looks(-(-LOOKS // len(files)))]
         return stacked([_typed(frame.select(self.columns)) for frame in frames] or [self.head()])
 
+    @property
     def notes(self) -> list[Note]:
         """What was guessed to read it."""
         n = len(self.files)
@@ -163,6 +189,37 @@ class TableStream:
         if isinstance(first, TextPieces):
             notes.append(Note("info", first.path.name, first.form.sentence(first.encoding)))
         return notes
+
+
+def large_stream(source: str, memory: int, options: Mapping[str, Any]) -> TableStream | None:
+    """The stream of files whose table would take more than the memory when read at once; else None.
+
+    memory   in bytes; 0 asks for a stream whatever the size
+    options  how text is written, against what would be guessed
+    Raises   DataError  when it asks, and the files cannot be streamed
+    """
+    files = table_files(source)
+    if not files or COPIES * sum(map(_most_bytes, files)) < memory:
+        return None
+    try:
+        stream = TableStream(Path(source).name, files, options)
+    except DataError:
+        if not memory:
+            raise
+        return None
+    return stream if room_for(stream) > memory else None
+
+
+def _most_bytes(path: Path) -> int:
+    """The most that `Pieces.n_bytes` can be, at a glance: packed columns unpack to twenty times their size at most."""
+    with suppress(OSError), path.open("rb") as file:
+        return (20 if file.read(4) == PARQUET else 1) * path.stat().st_size
+    return 0
+
+
+def room_for(stream: TableStream) -> int:
+    """About how much memory its table would take, read at once."""
+    return COPIES * stream.n_bytes
 
 
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -182,6 +239,6 @@ def _open(path: Path, options: Mapping[str, Any]) -> Pieces:
             if start.startswith(signature):
                 expected = _("a CSV, TSV or Parquet file, which can be streamed")
                 raise DataError(problem(path.name, expected, _(label), _("unpack it first")))
-        return ParquetPieces(path) if start == b"PAR1" else TextPieces(path, options)
+        return ParquetPieces(path) if start == PARQUET else TextPieces(path, options)
     except OSError as error:
         raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error

@@ -18,7 +18,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from limpide.markup import table
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network
 from limpide.nn.optimizers import Optimizer
+from limpide.settings import setting
 
 Precision = Literal["float32", "float64", "mixed"]
 """The type of the numbers; "mixed" keeps them in float32 and multiplies in 16 bits, with the torch engine only."""
@@ -190,6 +191,15 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class LoadsCode(Protocol):
+    """An engine whose machine code can be brought from the disk before there is anything to compute."""
+
+    def load_code(self, precision: Precision, layers: str) -> None:
+        """Have at hand what a network of these layers needs, if it is there."""
+        ...
+
+
 ENGINES: dict[str, str] = {
     "numpy": "limpide.engines.numpy_engine:NumpyEngine",
     "compiled": "limpide.engines.compiled_engine:CompiledEngine",
@@ -271,7 +281,7 @@ def _has_convolutions(network: Network) -> bool:
 
 def _may_have_gpu() -> bool:
     """Whether this looks like a machine with a GPU that PyTorch can use; told without loading PyTorch."""
-    named = os.environ.get("LIMPIDE_DEVICE", "")
+    named = setting("LIMPIDE_DEVICE")
     if named:
         return named != "cpu"
     is_apple = sys.platform == "darwin" and platform.machine() == "arm64"

@@ -7,16 +7,20 @@ ones (benchmarks/LOG.md). The cut depends on the sizes alone, and the pieces of 
 
 from __future__ import annotations
 
+import sys
 import threading
 from functools import lru_cache
-from types import TracebackType
+from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address
-from scipy.linalg import cython_blas
 from threadpoolctl import LibController, ThreadpoolController
 
 from limpide.engines.compiled_loops import keep_apart, loops
@@ -45,16 +49,36 @@ PRODUCT = 0
 """The task of `compiled_team` that is a product."""
 
 
+def _blas_of_scipy() -> ModuleType:
+    """SciPy's BLAS, without the rest of `scipy.linalg`, which takes forty times as long to load."""
+    name = "scipy.linalg.cython_blas"
+    scipy = find_spec("scipy")
+    folders = [str(Path(folder) / "linalg") for folder in scipy.submodule_search_locations or ()] if scipy else []
+    found = [FileFinder(folder, (ExtensionFileLoader, EXTENSION_SUFFIXES)).find_spec(name) for folder in folders]
+    if name in sys.modules or not found or found[0] is None or found[0].loader is None:
+        return import_module(name)
+    module = module_from_spec(found[0])
+    # where everybody finds it who asks for it by name, Numba first
+    sys.modules[name] = module
+    try:
+        found[0].loader.exec_module(module)
+    except ImportError:
+        del sys.modules[name]
+        return import_module(name)
+    return module
+
+
 def _address(name: str) -> int:
     """Where a BLAS function begins in memory.
 
     Raises  ImportError when SciPy's BLAS counts in other whole numbers than those that are passed to it
     """
-    if '"void (char *, char *, int *, int *, int *' not in str(vars(cython_blas)["__pyx_capi__"][name]):
+    if '"void (char *, char *, int *, int *, int *' not in str(vars(_BLAS_OF_SCIPY)["__pyx_capi__"][name]):
         raise ImportError(f"scipy.linalg.cython_blas.{name}")
     return int(get_cython_function_address("scipy.linalg.cython_blas", name))
 
 
+_BLAS_OF_SCIPY = _blas_of_scipy()
 GEMM = {np.dtype(np.float32): _address("sgemm"), np.dtype(np.float64): _address("dgemm")}
 """The product of each float type."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import lru_cache
 from math import isfinite, prod
 from typing import Any
 
 import numpy as np
 
 from limpide.arrays import Array, Shape, Tree, show_shape
-from limpide.engines.base import Noise, Precision, Trace
+from limpide.engines.base import Noise, Precision, Trace, is_compiled
 from limpide.engines.numpy_engine import NumpyTrainer
 from limpide.errors import MissingPackage, ShapeError, Unsupported, problem
 from limpide.i18n import _
@@ -40,6 +41,12 @@ except (ImportError, OSError) as error:
 
 NOISE_NUMBERS = 4_000_000
 """How many numbers of noise are drawn at once: an epoch with dropout is cut into as many calls as that needs."""
+
+CALL_WORK = 20_000_000_000
+"""Multiply-adds of a call, at most, unless a batch has more: half a second or so, for Ctrl-C is heard between calls."""
+
+PER_PARAMETER = 10
+"""Multiply-adds in the time that a parameter takes to be updated."""
 
 WORTH_HELPERS = 400_000_000
 """Multiply-adds of a call, some 8 ms, from which threads are called to help."""
@@ -88,6 +95,17 @@ class CompiledEngine:
         """A trainer that starts from these weights."""
         return CompiledTrainer(network, loss, optimizer, weights, n_updates, precision)
 
+    def load_code(self, precision: Precision, layers: str) -> None:
+        """Have the compiled functions at hand: an update of the smallest network brings them from the disk."""
+        if not is_compiled("conv" in layers):
+            # a command that fails meanwhile need not wait for it
+            return
+        network = Network.parse("1x1x1, conv 1 1x1, flatten, 1" if "conv" in layers else "1, 1")
+        weights = network.initialize(np.random.default_rng(0))
+        x, y = np.zeros((1, *network.input_shape), precision), np.zeros((1, 1), precision)
+        trainer = self.trainer(network, LOSSES["mse"], SGD(), weights, precision=precision)
+        trainer.run(x, y, np.arange(1), 1, lambda _path: np.random.default_rng(0))
+
 
 class _Machine:
     """The arrays that the compiled function works on.
@@ -110,12 +128,10 @@ class _Machine:
         _refuse(network, loss, optimizer)
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.dtype, self.n_updates, self.step = np.dtype(dtype), n_updates, 0
-        self.widest_product = max((row.multiply_adds for row in network.table()), default=0)
-        numbers = sum(prod(shape) for shape in network.shapes)
-        self.evaluation_rows = max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // numbers))
+        self.work, self.widest_product, self.evaluation_rows = _sizes_of(network)
         self.n_in, self.n_out = prod(network.input_shape), prod(network.output_shape)
         given = Parameters.of(network, weights, self.dtype)
-        self._prepare(1)
+        self._prepare(self.evaluation_rows)
         self.load({"params": given.flat, **{f"buffer/{name}": array for name, array in given.buffers.items()}})
         self.loss_code = loops.LOSS_CODES[loss.name]
         self.rule = updates.NESTEROV if getattr(optimizer, "nesterov", False) else updates.RULES[type(optimizer)]
@@ -147,8 +163,8 @@ class _Machine:
 
     def run(self, mode: int, x: Array, y: Array, order: Array, batch_size: int, noise: Noise | None) -> np.ndarray:
         """The loss of each batch of `order`, up to the first that is not finite when training."""
-        if max(batch_size, self.evaluation_rows) > self.program.capacity:
-            self._prepare(max(batch_size, self.evaluation_rows))
+        if batch_size > self.program.capacity:
+            self._prepare(batch_size)
         program = self.program
         given = tuple(_read_only(array) for array in (self._rows(x), *self._targets(y)))
         order = _read_only(np.ascontiguousarray(order, np.int64))
@@ -157,8 +173,11 @@ class _Machine:
         streams = _Streams(program.random if is_noisy else (), noise)
         width = streams.width
         # whole batches: each goes on in the streams where the one before it stopped
-        at_once = max(NOISE_NUMBERS // (width * batch_size), 1) * batch_size if width else len(order)
-        for start in range(0, len(order), max(at_once, 1)):
+        batches = CALL_WORK // (3 * batch_size * self.work + PER_PARAMETER * len(self.params) + 1)
+        if width:
+            batches = min(batches, NOISE_NUMBERS // (width * batch_size))
+        at_once = max(batches, 1) * batch_size
+        for start in range(0, len(order), at_once):
             part = order[start : start + at_once]
             drawn = streams.draw(len(part), batch_size)
             first = start // batch_size
@@ -214,11 +233,12 @@ class _Machine:
 
     def evaluate(self, x: Array) -> np.ndarray:
         """The outputs in evaluation mode."""
-        if self.program.capacity < self.evaluation_rows:
-            self._prepare(self.evaluation_rows)
         outputs, order = np.empty(len(x) * self.n_out, self.dtype), _read_only(np.arange(len(x)))
-        data = (_read_only(self._rows(x)), *self.nothing, order, NO_NOISE)
-        self._call(kernel.EVALUATE, data, self.program.capacity, NO_LOSSES, outputs)
+        rows, block = _read_only(self._rows(x)), self.program.capacity
+        at_once = max(CALL_WORK // (block * self.work + 1), 1) * block
+        for start in range(0, len(x), at_once):
+            data = (rows, *self.nothing, order[start : start + at_once], NO_NOISE)
+            self._call(kernel.EVALUATE, data, block, NO_LOSSES, outputs[start * self.n_out :])
         return outputs.reshape(-1, *self.network.output_shape)
 
     def _rows(self, x: Array) -> np.ndarray:
@@ -329,6 +349,14 @@ class _Streams:
             batches = [[stream.random((size, *shape), np.float32) for shape in shapes] for size in sizes]
             drawn += [part.reshape(-1) for layer in zip(*batches, strict=True) for part in layer]
         return np.concatenate(drawn) if len(drawn) > 1 else drawn[0] if drawn else NO_NOISE
+
+
+@lru_cache(maxsize=32)
+def _sizes_of(network: Network) -> tuple[int, int, int]:
+    """Multiply-adds of an example, of its widest product, and the rows of a block in an evaluation pass."""
+    numbers = sum(prod(shape) for shape in network.shapes)
+    work = [row.multiply_adds for row in network.table()]
+    return sum(work), max(work, default=0), max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // numbers))
 
 
 def _refuse(network: Network, loss: Loss, optimizer: Optimizer) -> None:

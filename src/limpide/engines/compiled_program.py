@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -326,8 +327,9 @@ LAST = (Conv2d, MaxPool2d, AvgPool2d, GlobalAvgPool, BatchNorm, Residual)
 """The layers that take images whose channels stand last."""
 
 
+@lru_cache(maxsize=32)
 def write_program(network: Network, capacity: int, n_slots: int) -> Program:
-    """The network as the compiled function reads it.
+    """The network as the compiled function reads it: the same tables for whoever asks, to be read alone.
 
     n_slots  how many vectors the optimizer keeps
     """

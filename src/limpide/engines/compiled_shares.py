@@ -22,18 +22,11 @@ from limpide.engines import (
     compiled_images,
     compiled_loops,
     compiled_normal,
+    compiled_pooling,
     compiled_program,
     compiled_views,
 )
-from limpide.engines.compiled_images import (
-    average,
-    average_back,
-    convolve,
-    convolve_back,
-    largest,
-    largest_back,
-    turn_images,
-)
+from limpide.engines.compiled_images import convolve, convolve_back
 from limpide.engines.compiled_loops import (
     IDENTITY,
     PRELU,
@@ -51,6 +44,7 @@ from limpide.engines.compiled_normal import (
     normalise,
     through_normalisation,
 )
+from limpide.engines.compiled_pooling import average, average_back, largest, largest_back, turn_images
 from limpide.engines.compiled_program import (
     ACTIVATION,
     AVGPOOL,
@@ -257,7 +251,15 @@ def share_address(dtype: np.dtype[Any]) -> int:
     real, number = types.CPointer(from_dtype(dtype)), types.int64
     numbers = types.CPointer(number)
     signature = types.void(number, real, numbers, real, numbers, types.CPointer(types.float32), *[number] * 8)
-    files = compiled_blas, compiled_images, compiled_loops, compiled_normal, compiled_program, compiled_views
+    files = (
+        compiled_blas,
+        compiled_images,
+        compiled_loops,
+        compiled_normal,
+        compiled_pooling,
+        compiled_program,
+        compiled_views,
+    )
     function = _make_share(zlib.crc32("".join(map(inspect.getsource, files)).encode()))
     options: dict[str, Any] = {"error_model": "numpy", "fastmath": REORDER}
     compiler: Any = cfunc

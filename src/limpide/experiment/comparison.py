@@ -173,13 +173,17 @@ class Comparison:
         """What the figures are, and what they do not say."""
         first = next(iter(self.settled.values()))
         n = first.rows["validation"]
-        notes = [
-            ngettext(
-                "measured on {n} validation row, which also chose the epoch that is kept",
-                "measured on {n} validation rows, which also chose the epoch that is kept",
-                n,
-            ).format(n=format_count(n))
-        ]
+        text = ngettext(
+            "measured on {n} validation row, which also chose the epoch that is kept",
+            "measured on {n} validation rows, which also chose the epoch that is kept",
+            n,
+        )
+        if first.drawn is not None:
+            text = _(
+                "measured on about {drawn} of the {n} validation rows, which also chose the epoch that is kept; each "
+                "seed draws others, so the interval covers which were drawn"
+            )
+        notes = [text.format(n=format_count(n), drawn=format_count(first.drawn or n))]
         notes.append(self._test_note())
         if self.terms.overlap:
             notes.append(_("every seed has a split of its own; the interval allows for the rows that the splits share"))

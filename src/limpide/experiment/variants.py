@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from limpide.data.dataset import Dataset
+from limpide.data.streams import TableStream
 from limpide.engines.base import choose_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.i18n import _
@@ -25,6 +26,7 @@ from limpide.nn.network import Network
 from limpide.progress import RECIPE
 from limpide.recipe import OPTIONS, Recipe
 from limpide.runs import Run
+from limpide.streaming import open_stream
 
 ACTIVATION = "activation"
 """The knob that is no key of a recipe: it takes the place of every hidden activation of the network."""
@@ -56,6 +58,7 @@ class Settled:
 
     rows    examples of each part
     data    the SHA-256 of the data
+    drawn   about how many of the validation rows each seed draws to measure on, of data larger than memory; None: all
     """
 
     name: str
@@ -65,6 +68,7 @@ class Settled:
     rows: dict[str, int]
     data: str
     data_name: str
+    drawn: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON."""
@@ -222,14 +226,15 @@ class Settler:
 
     def __init__(self, source: Any = None) -> None:
         self.source = source
-        self._opened: dict[str, Dataset] = {}
+        self._opened: dict[str, Dataset | TableStream] = {}
         self._last: tuple[str, Job] | None = None
 
-    def data(self, recipe: Recipe) -> Dataset:
-        """The data of a recipe."""
+    def data(self, recipe: Recipe) -> Dataset | TableStream:
+        """The data of a recipe; larger than memory, a stream that each training passes over anew."""
         key = recipe.data.model_dump_json() + str(recipe.preparation.image_size)
         if key not in self._opened:
-            self._opened[key] = open_recipe(recipe, self.source)
+            stream = open_stream(recipe) if self.source is None else None
+            self._opened[key] = stream or open_recipe(recipe, self.source)
         return self._opened[key]
 
     def settle(self, variant: Variant) -> Settled:
@@ -246,12 +251,23 @@ class Settler:
             recipe = recipe.with_values({"network.layers": str(network), "engine": engine.name})
         rows = {str(part): n for part, n in job.sizes.items()}
         dataset = job.dataset
-        return Settled(variant.name, recipe, network.n_parameters, job.target.task, rows, dataset.sha256, dataset.name)
+        drawn = len(job.parts["validation"].x) if job.streamed else rows["validation"]
+        return Settled(
+            variant.name,
+            recipe,
+            network.n_parameters,
+            job.target.task,
+            rows,
+            dataset.sha256,
+            dataset.name,
+            drawn if drawn < rows["validation"] else None,
+        )
 
     def _prepare(self, recipe: Recipe) -> Job:
         """The job of a recipe; variants that differ in their activation alone share one."""
         if self._last is None or self._last[0] != recipe.hash():
-            self._last = recipe.hash(), prepare(recipe, self.data(recipe))
+            data = self.data(recipe)
+            self._last = recipe.hash(), prepare(recipe, data if isinstance(data, Dataset) else None)
         return self._last[1]
 
 

@@ -14,6 +14,7 @@ from limpide.data.preparation import TablePreparation, TargetPreparation
 from limpide.data.rows import PARTS, Part, Rows, Streamed
 from limpide.data.splits import Split
 from limpide.data.spools import Spool, check_room, spool_folder
+from limpide.distributed import neighbours
 from limpide.i18n import N_, _, format_count
 from limpide.streaming.survey import Cut, Plan, Survey
 
@@ -42,7 +43,7 @@ class Keeper:
         itemsize = 8 if plan.recipe.precision == "float64" else 4
         self.input_bytes = itemsize * preparation.input_shape[0]
         self.spool = Spool(max(1, int(memory * WINDOW_SHARE / (self.input_bytes + 8))))
-        check_room(survey.sizes[0] * (4 * preparation.input_shape[0] + 8))
+        check_room(neighbours() * survey.sizes[0] * (4 * preparation.input_shape[0] + 8))
         most = memory * MEASURED_SHARE / (self.input_bytes + MEASURE_BYTES + plan.row_bytes)
         self.rates = np.array([most / max(1, size) for size in survey.sizes])
         self.raw_rate = min(RAW_ROWS, most) / max(1, survey.sizes[0] + survey.sizes[1])
@@ -87,7 +88,7 @@ class Keeper:
         """Rows as they were read: the test rows measured on, and some of the others."""
         stream = self.plan.stream
         answers = pl.concat(self.answers).rename(self.plan.target)
-        source, digest = self.plan.recipe.data.source, stream.sha256()
+        source, digest = self.plan.recipe.data.source, stream.sha256
         return Dataset(stream.name, source, stacked(self.raw), answers, self.plan.columns, (), digest)
 
     def split(self) -> Split:

@@ -49,20 +49,15 @@ def predict_stream(run: Run, stream: TableStream, out: Path, watch: Watch | None
         raise RecipeError(problem(str(out), _("a file that can be written"), error.strerror or str(error))) from None
     finally:
         beside.unlink(missing_ok=True)
-    return n_rows, [*stream.notes(), *notes.values()]
+    return n_rows, [*stream.notes, *notes.values()]
 
 
 def _predicted(run: Run, piece: Piece, notes: dict[str, Note]) -> pl.DataFrame:
     """The rows of a piece with their predictions; of each column the first note is kept."""
     preparation = run.preparation
     assert isinstance(preparation, TablePreparation), "a stream holds tables"
-    try:
+    with piece.naming(preparation.cell_problems):
         predictions = run.predictions(piece.frame)
-    except DataError:
-        problems = preparation.cell_problems(piece.frame, piece.first)
-        if not problems:
-            raise
-        raise DataError(*(f"{piece.file}, {text}" for text in problems)) from None
     for note in preparation.notes(piece.frame):
         if note.where not in notes:
             text = _("in {file} from row {row}: {note}").format(file=piece.file, row=piece.first + 1, note=note.text)

@@ -219,12 +219,15 @@ class Search:
 
     def notes(self) -> list[str]:
         """What the figures are, and what they do not say."""
-        question, n = self.question, self.question.base.rows["validation"]
+        question, n, drawn = self.question, self.question.base.rows["validation"], self.question.base.drawn
         rows = ngettext("measured on {n} validation row", "measured on {n} validation rows", n)
+        if drawn is not None:
+            rows = _("measured on about {drawn} of the {n} validation rows; each seed draws others")
         text = ngettext(
             "a trial is {n} training", "a trial is {n} trainings; all have the same seeds", question.repeats
         )
-        notes = [rows.format(n=format_count(n)), text.format(n=format_count(question.repeats))]
+        rows = rows.format(n=format_count(n), drawn=format_count(drawn or n))
+        notes = [rows, text.format(n=format_count(question.repeats))]
         if any(self.fresh.values()):
             notes.append(_("luck is in the score of the search, which chose the best of many; expect the fresh score"))
         pruned = sum(trial.state == "pruned" for trial in self.trials)

@@ -51,7 +51,6 @@ def _number_disguise(feature: Feature, answers: Answers) -> Leak | None:
         known = np.flatnonzero(~np.isnan(x))
         if len(known) < MIN_ROWS or x[known].min() == x[known].max():
             return None
-        example = feature.example(answers, int(known[0]))
         y = answers.values if len(known) == len(x) else ranks(answers.values[known])
         likeness = float(np.corrcoef(ranks(x[known]), y)[0, 1])
         if abs(likeness) >= SAME_ORDER:
@@ -60,10 +59,11 @@ def _number_disguise(feature: Feature, answers: Answers) -> Leak | None:
                 if likeness > 0
                 else _("it falls as {target} rises, row after row (rank correlation {value}; {example})")
             )
+            example = feature.example(answers, int(known[0]))
             found = text.format(target=answers.name, value=format_number(likeness, 5), example=example)
             return _disguise(feature, answers, found)
         if feature.order_likeness(answers) >= PERFECT:
-            return _teller(feature, answers, example)
+            return _teller(feature, answers, feature.example(answers, int(known[0])))
     if feature.word_likeness(answers) >= PERFECT:
         return _teller(feature, answers, feature.example(answers, 0))
     return None

@@ -105,11 +105,15 @@ class Treatment(ABC):
     def expected(self) -> str:
         """What a cell should hold."""
 
-    def write(self, read: pl.Series, out: np.ndarray) -> None:
-        """The features of these cells, into the columns of `out`."""
+    def treat(self, series: pl.Series, out: np.ndarray) -> bool:
+        """The features of these cells, into the columns of `out`, which are zero; False where a cell cannot be read."""
+        read = self.read(series)
+        if read.null_count() > series.null_count() and self.unreadable(series, read).any():
+            return False
         self._write_parts(read, out[:, : len(self.parts)])
         if self.has_indicator:
             out[:, -1] = read.is_null().to_numpy()
+        return True
 
     @abstractmethod
     def _write_parts(self, read: pl.Series, out: np.ndarray) -> None: ...

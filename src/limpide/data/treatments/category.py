@@ -65,6 +65,15 @@ class CategoryTreatment(Treatment):
         """Words; null where a cell is missing."""
         return values.words(series, self.categories)
 
+    def treat(self, series: pl.Series, out: np.ndarray) -> bool:
+        """As every column; where each cell is a category as it stands, nothing is read."""
+        if series.dtype == pl.String and not self.has_indicator and not self.n_rare:
+            known = series.cast(pl.Enum(self.categories), strict=False)
+            if not known.null_count():
+                out[np.arange(len(out)), known.to_physical().to_numpy()] = 1
+                return True
+        return super().treat(series, out)
+
     def expected(self) -> str:
         """Words."""
         return _("words")
@@ -72,7 +81,6 @@ class CategoryTreatment(Treatment):
     def _write_parts(self, read: pl.Series, out: np.ndarray) -> None:
         known = read.fill_null(self.fill).cast(pl.Enum(self.categories), strict=False)
         places = known.to_physical().cast(pl.Int64).fill_null(len(self.categories))
-        out[:] = 0
         out[np.arange(len(out)), places.to_numpy()] = 1
 
     def _notes_on(self, read: pl.Series) -> list[Note]:

@@ -6,25 +6,24 @@ a small network. scikit-learn is the oracle in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf, isfinite, sqrt
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from limpide.arrays import first_bad, show_shape
 from limpide.catalogue import Catalogue
 from limpide.errors import DataError, ShapeError, UnknownName, problem
+from limpide.evaluation.sums import ClassRows, Curve, class_tables, classification, regression, residual_table
 from limpide.i18n import N_, _, format_decimal, format_number
 from limpide.markup import table
-from limpide.stats import Resamples, Statistic, resample, wilson
+from limpide.stats import Resamples, resample, wilson
 
 MAIN_METRIC = {"regression": "r2", "binary": "accuracy", "multiclass": "accuracy"}
 """What a task is judged by."""
 
-CALIBRATION_BINS, HISTOGRAM_BINS, ROC_POINTS = 10, 20, 101
 LARGEST = 1e150
 """Above it a square is no longer a number."""
 
@@ -118,6 +117,7 @@ class Evaluation:
     roc          by label (the second one when there are two): fpr, tpr
     residuals    truth minus prediction: mean, sd, min, q05, q25, median, q75, q95, max, histogram {edges, counts}
     draws        the resamples of the main metric, for a paired comparison; neither saved nor compared
+    ranked       how many rows ROC-AUC, medians and quantiles were taken on, where not all could be held; else None
     """
 
     task: str
@@ -130,6 +130,7 @@ class Evaluation:
     roc: dict[str, dict[str, list[float]]] | None = None
     residuals: dict[str, Any] | None = None
     draws: Resamples | None = field(default=None, repr=False, compare=False)
+    ranked: int | None = None
 
     @property
     def main(self) -> Metric:
@@ -140,7 +141,8 @@ class Evaluation:
         """JSON: no NaN, no array."""
         tables = {name: getattr(self, name) for name in ("confusion", "per_class", "calibration", "roc", "residuals")}
         metrics = {name: asdict(metric) for name, metric in self.metrics.items()}
-        return {"task": self.task, "n": self.n, "labels": list(self.labels), "metrics": metrics, **tables}
+        ranked = {} if self.ranked is None else {"ranked": self.ranked}
+        return {"task": self.task, "n": self.n, "labels": list(self.labels), "metrics": metrics, **tables, **ranked}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Evaluation:
@@ -167,10 +169,14 @@ def format_metric(name: str, value: float | None) -> str:
     return format_decimal(value, 3) if definition.bounds[1] == 1 else format_number(value)
 
 
-def quick_metrics(task: str, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+def quick_metrics(
+    task: str, truth: np.ndarray, outputs: np.ndarray, around_mean: float | None = None
+) -> dict[str, float]:
     """The metrics of every epoch, in a few microseconds: accuracy, or R² and RMSE; arguments as for `evaluate`.
 
     R² is NaN when the true values are all equal.
+
+    around_mean  `squares_around_mean(truth)`, where it is known already
 
     >>> quick_metrics("regression", np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]))
     {'r2': 0.5, 'rmse': 0.5773502691896257}
@@ -179,9 +185,18 @@ def quick_metrics(task: str, truth: np.ndarray, outputs: np.ndarray) -> dict[str
     if task != "regression":
         return {"accuracy": np.count_nonzero(outputs.argmax(1) == truth) / n}
     error = np.subtract(outputs, truth, dtype=np.float64)
-    centred = truth - np.add.reduce(truth, dtype=np.float64) / n
-    squares, spread = float(error @ error), float(centred @ centred)
+    squares, spread = float(error @ error), squares_around_mean(truth) if around_mean is None else around_mean
     return {"r2": 1 - squares / spread if spread > 0 else float("nan"), "rmse": sqrt(squares / n)}
+
+
+def squares_around_mean(truth: np.ndarray) -> float:
+    """Σ (y - ȳ)².
+
+    >>> squares_around_mean(np.array([1.0, 2.0, 3.0]))
+    2.0
+    """
+    centred = truth - np.add.reduce(truth, dtype=np.float64) / len(truth)
+    return float(centred @ centred)
 
 
 def evaluate(
@@ -204,27 +219,37 @@ def evaluate(
     """
     if task not in MAIN_METRIC:
         raise UnknownName("task", task, MAIN_METRIC)
-    _check(task, truth, outputs, labels)
+    check_measurable(task, truth, outputs, labels)
     truth, outputs = np.asarray(truth), np.asarray(outputs, dtype=np.float64)
-    names = [row.name for row in METRICS.rows() if task in row.tasks]
     if task == "regression":
         truth = truth.astype(np.float64)
-        tables: dict[str, Any] = {"residuals": _residuals(truth - outputs)}
-        statistic = _regression(truth, outputs)
+        tables: dict[str, Any] = {"residuals": residual_table(truth - outputs)}
+        statistic = regression(truth, outputs)
     else:
         words = tuple(str(label) for label in labels) or tuple(str(i) for i in range(outputs.shape[1]))
         truth = truth.astype(np.int64)
-        tables = {"labels": words, **_classification_tables(truth, outputs, words)}
-        statistic = _classification(task, truth, outputs)
+        rows = ClassRows(truth, outputs, task == "binary")
+        found = class_tables(rows.confusion(), rows.calibration(), words, Curve(truth, outputs))
+        tables = {"labels": words, **found}
+        statistic = classification(truth, outputs, task == "binary")
     draws = resample(statistic, len(truth), seed, n_boot if intervals else 0)
-    metrics = _metrics(names, draws, len(truth), intervals)
+    return gather(task, draws, len(truth), intervals, **tables)
+
+
+def gather(task: str, draws: Resamples, n: int, intervals: bool = True, **tables: Any) -> Evaluation:
+    """The evaluation of n rows.
+
+    draws   of the metrics of the task, in the order of `METRICS`
+    tables  the other fields of an `Evaluation`
+    """
+    names = [row.name for row in METRICS.rows() if task in row.tasks]
     column = names.index(MAIN_METRIC[task])
     paired = Resamples(draws.value[[column]], draws.draws[:, [column]], draws.method) if intervals else None
-    return Evaluation(task, len(truth), metrics, draws=paired, **tables)
+    return Evaluation(task, n, _metrics(names, draws, n, intervals), draws=paired, **tables)
 
 
-def _check(task: str, truth: np.ndarray, outputs: np.ndarray, labels: Sequence[str]) -> None:
-    """Refuse what cannot be measured."""
+def check_measurable(task: str, truth: np.ndarray, outputs: np.ndarray, labels: Sequence[str]) -> None:
+    """ShapeError or DataError for what `evaluate` refuses."""
     truth, outputs = np.asarray(truth), np.asarray(outputs)
     where, n = _("evaluation"), len(truth)
     if n == 0:
@@ -261,140 +286,3 @@ def _metrics(names: list[str], draws: Resamples, n: int, intervals: bool) -> dic
         else:
             metrics[name] = Metric(name, value, max(low, definition.bounds[0]), min(high, definition.bounds[1]))
     return metrics
-
-
-def _regression(truth: Float[np.ndarray, " rows"], outputs: Float[np.ndarray, " rows"]) -> Statistic:
-    """MSE, RMSE, MAE, median absolute error, R²."""
-    sizes = np.abs(outputs - truth)
-    order = np.argsort(sizes)
-    in_order = sizes[order]
-    centred = truth - truth.mean() if np.ptp(truth) > 0 else np.zeros(len(truth))
-    columns = np.stack([sizes**2, sizes, centred, centred**2], axis=1)
-    smallest_spread = 1e-12 * columns[:, 3].mean()
-
-    def statistic(w: np.ndarray) -> np.ndarray:
-        total = w.sum(1)
-        mse, mae, mean, square = (w @ columns / total[:, None]).T
-        spread = square - mean**2
-        r2 = 1 - mse / np.where(spread > smallest_spread, spread, np.nan)
-        reached = np.cumsum(w[:, order], axis=1)
-        middle = [(reached <= rank[:, None]).sum(1) for rank in ((total - 1) // 2, total // 2)]
-        median = (in_order[middle[0]] + in_order[middle[1]]) / 2
-        return np.stack([mse, np.sqrt(mse), mae, median, r2], axis=1)
-
-    return statistic
-
-
-def _classification(
-    task: str, truth: Int[np.ndarray, " rows"], outputs: Float[np.ndarray, "rows classes"]
-) -> Statistic:
-    """The metrics of `METRICS` in its order, calibration error last."""
-    n_classes = outputs.shape[1]
-    predicted = outputs.argmax(1)
-    right = predicted == truth
-    own = outputs[np.arange(len(truth)), truth]
-    losses = [-np.log(np.maximum(own, np.finfo(np.float64).eps))]
-    if task == "binary":
-        losses.append((1 - own) ** 2)
-    columns = np.stack(losses, axis=1)
-    positives = [1] if task == "binary" else list(range(n_classes))
-    aucs = [_auc(outputs[:, k], truth == k) for k in positives]
-    bins = _bins(outputs.max(1))
-    gaps = right - outputs.max(1)
-
-    def statistic(w: np.ndarray) -> np.ndarray:
-        total = w.sum(1)
-        support, answered = (_sums(w, k, n_classes) for k in (truth, predicted))
-        hits = _sums(w * right, truth, n_classes)
-        met = support + answered > 0
-        precision = hits / np.maximum(answered, 1)
-        recall = hits / np.maximum(support, 1)
-        f1 = 2 * hits / np.maximum(support + answered, 1)
-        macro = [(score * met).sum(1) / met.sum(1) for score in (precision, recall, f1)]
-        weighted = [(score * support).sum(1) / total for score in (precision, recall, f1)]
-        auc = np.stack([one(w) for one in aucs], axis=1)
-        defined = np.isfinite(auc)
-        mean_auc = np.where(defined, auc, 0).sum(1) / defined.sum(1)
-        calibration = np.abs(_sums(w * gaps, bins, CALIBRATION_BINS)).sum(1) / total
-        means = (w @ columns / total[:, None]).T
-        return np.stack([hits.sum(1) / total, *macro, *weighted, mean_auc, *means, calibration], axis=1)
-
-    return statistic
-
-
-def _sums(w: Float[np.ndarray, "draws rows"], group: Int[np.ndarray, " rows"], n_groups: int) -> np.ndarray:
-    """The weight of each group in each draw."""
-    index = group + n_groups * np.arange(len(w))[:, None]
-    return np.bincount(index.ravel(), weights=w.ravel(), minlength=len(w) * n_groups).reshape(len(w), n_groups)
-
-
-def _auc(score: Float[np.ndarray, " rows"], positive: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The area under the ROC curve as Mann and Whitney count it; NaN without positives or without negatives."""
-    ups, downs = np.flatnonzero(positive), np.flatnonzero(~positive)
-    downs = downs[np.argsort(score[downs])]
-    below = np.searchsorted(score[downs], score[ups], "left")
-    up_to = np.searchsorted(score[downs], score[ups], "right")
-
-    def statistic(w: np.ndarray) -> np.ndarray:
-        beaten = np.zeros((len(w), len(downs) + 1))
-        np.cumsum(w[:, downs], axis=1, out=beaten[:, 1:])
-        weight = w[:, ups]
-        area: np.ndarray = (weight * (beaten[:, below] + beaten[:, up_to])).sum(1) / (2 * weight.sum(1) * beaten[:, -1])
-        return area
-
-    return statistic
-
-
-def _bins(confidence: Float[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
-    """The bin ]a, b] of each confidence; 0 belongs to the first."""
-    return np.searchsorted(np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1], confidence, "left")
-
-
-def _classification_tables(truth: np.ndarray, outputs: np.ndarray, labels: tuple[str, ...]) -> dict[str, Any]:
-    """Confusion matrix, table of classes, calibration and ROC curves."""
-    k = len(labels)
-    predicted, confidence = outputs.argmax(1), outputs.max(1)
-    confusion = np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
-    hits, support, answered = confusion.diagonal().tolist(), confusion.sum(1).tolist(), confusion.sum(0).tolist()
-    per_class = {
-        label: {
-            "precision": hits[i] / answered[i] if answered[i] else None,
-            "recall": hits[i] / support[i] if support[i] else None,
-            "f1": 2 * hits[i] / (answered[i] + support[i]) if answered[i] + support[i] else None,
-            "support": support[i],
-        }
-        for i, label in enumerate(labels)
-    }
-    bins, calibration = _bins(confidence), []
-    for b in np.unique(bins):
-        inside = bins == b
-        right = float((predicted == truth)[inside].mean())
-        calibration.append({"confidence": float(confidence[inside].mean()), "accuracy": right, "n": int(inside.sum())})
-    shown = [1] if k == 2 else [i for i in range(k) if 0 < support[i] < len(truth)]
-    roc = {labels[i]: _roc(outputs[:, i], truth == i) for i in shown if 0 < support[i] < len(truth)}
-    return {"confusion": confusion.tolist(), "per_class": per_class, "calibration": calibration, "roc": roc}
-
-
-def _roc(score: Float[np.ndarray, " rows"], positive: np.ndarray) -> dict[str, list[float]]:
-    """The ROC curve from (0, 0) to (1, 1), at most `ROC_POINTS` points: false against true positive rate."""
-    order = np.argsort(-score, kind="stable")
-    last_of_ties = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    ups, downs = np.cumsum(positive[order])[last_of_ties], np.cumsum(~positive[order])[last_of_ties]
-    tpr, fpr = np.append(0, ups / ups[-1]), np.append(0, downs / downs[-1])
-    kept = np.unique(np.linspace(0, len(tpr) - 1, ROC_POINTS).round().astype(int))
-    return {"fpr": fpr[kept].tolist(), "tpr": tpr[kept].tolist()}
-
-
-def _residuals(residual: Float[np.ndarray, " rows"]) -> dict[str, Any]:
-    """The summary of truth minus prediction."""
-    low, q05, q25, median, q75, q95, high = np.percentile(residual, (0, 5, 25, 50, 75, 95, 100)).tolist()
-    flat = high - low <= 1e-9 * max(abs(low), abs(high))
-    counts, edges = (
-        (np.array([len(residual)]), np.array([low, high])) if flat else np.histogram(residual, HISTOGRAM_BINS)
-    )
-    return {
-        "mean": float(residual.mean()),
-        "sd": float(residual.std(ddof=1)) if len(residual) > 1 else 0.0,
-        **{"min": low, "q05": q05, "q25": q25, "median": median, "q75": q75, "q95": q95, "max": high},
-        "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
-    }

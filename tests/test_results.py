@@ -1,0 +1,65 @@
+import pickle
+
+import numpy as np
+import pytest
+
+import limpide as lp
+from limpide import results
+from limpide.errors import DataError
+from limpide.evaluation import evaluate
+from limpide.results import Measures
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The parts evaluated, as they are."""
+    calls = []
+    monkeypatch.setattr(results, "evaluate", lambda *given: calls.append(len(given[1])) or evaluate(*given))
+    return calls
+
+
+def answers(rng):
+    truths = {part: rng.normal(size=n) for part, n in (("train", 60), ("validation", 20), ("test", 30))}
+    return truths, {part: truth + rng.normal(size=len(truth)) for part, truth in truths.items()}
+
+
+def test_a_run_is_measured_when_somebody_looks_and_once(asked):
+    run = lp.train("iris", save=False, baselines=False, epochs=1, engine="numpy")
+    assert "test" in run.evaluations
+    assert list(run.evaluations) == ["train", "validation", "test"]
+    assert asked == []
+    first = run.test
+    assert asked == [run.split_sizes["test"]]
+    assert run.verdict.startswith("There is nothing to compare")
+    assert run.test is first
+    assert len(asked) == 1
+
+
+def test_what_is_measured_does_not_depend_on_who_looks_first(rng, asked):
+    truths, outputs = answers(rng)
+    forwards, backwards, unseen = (Measures("regression", (), 3, truths, outputs) for _i in range(3))
+    expected = {p: evaluate("regression", truths[p], outputs[p], (), p == "test", 3) for p in truths}
+    assert {part: forwards[part] for part in truths} == expected
+    assert {part: backwards[part] for part in reversed(truths)} == expected
+    assert unseen == expected
+    assert repr(unseen) == repr(expected)
+
+
+def test_a_copy_that_is_sent_away_is_measured_before(rng, asked):
+    truths, outputs = answers(rng)
+    sent = pickle.loads(pickle.dumps(Measures("regression", (), 0, truths, outputs)))
+    assert type(sent) is dict
+    assert asked == [60, 20, 30]
+    assert sent["test"].draws is not None
+
+
+def test_what_cannot_be_measured_is_refused_before_anybody_looks(rng):
+    truths, outputs = answers(rng)
+    outputs["test"][3] = np.inf
+    with pytest.raises(DataError):
+        Measures("regression", (), 0, truths, outputs)
+
+
+def test_the_verdict_of_a_folder_is_the_one_written_down(tmp_path):
+    run = lp.train("iris", baselines=False, epochs=1, engine="numpy", out=tmp_path / "run", report=False)
+    assert lp.load(tmp_path / "run").verdict == run.verdict
