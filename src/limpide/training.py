@@ -19,9 +19,9 @@ from limpide.arrays import Tree
 from limpide.data.dataset import Note
 from limpide.data.shifts import shifted
 from limpide.distributed import place, steady
-from limpide.engines.base import Choice, Noise, Trainer, caution, get_engine
+from limpide.engines.base import Choice, Noise, Trainer, caution, get_engine, run_and_evaluate
 from limpide.errors import Diverged, ProcessLost, RecipeError, RunError, problem
-from limpide.gauges import Gauge
+from limpide.gauges import Gauge, Reading
 from limpide.history import Epoch, Inference, Reason, Stop, epochs_table
 from limpide.i18n import _, format_count, format_number
 from limpide.job import Job, prepare
@@ -104,16 +104,20 @@ class Fit:
                 if not isfinite(loss[-1]):
                     break
                 yield Step((number - 1) * self._per_epoch + len(losses), number, float(loss[-1]))
-            self._end_epoch(number, losses, started)
+            self._end_epoch(number, started, losses)
 
     def _train_epoch(self) -> Epoch | None:
         started, number, noise = self._start_epoch()
+        if self.job.streamed is None:
+            ((x, y, order),) = self._windows(number)
+            told = run_and_evaluate(self.trainer, x, y, order, self.batch_size, noise, self._gauge.x)
+            return self._end_epoch(number, started, *told)
         losses: list[np.ndarray] = []
         for x, y, order in self._windows(number):
             losses.append(self.trainer.run(x, y, order, self.batch_size, noise))
             if not isfinite(losses[-1][-1]):
                 break
-        return self._end_epoch(number, np.concatenate(losses), started)
+        return self._end_epoch(number, started, np.concatenate(losses))
 
     def _start_epoch(self) -> tuple[float, int, Noise]:
         """The time, the epoch's number and its noise; an epoch left in the middle starts again."""
@@ -159,15 +163,22 @@ class Fit:
 
         return stream
 
-    def _end_epoch(self, number: int, losses: np.ndarray, started: float) -> Epoch | None:
-        """The epoch's measures; None when NaN or Inf came up, and the training is over."""
-        # with the weights of the moment; what is not finite is looked for below, and named
-        outputs = [self.trainer.evaluate(x) for x in self._gauge.x]
-        (train_loss, train), (validation_loss, validation) = self._gauge.read(outputs)
+    def _end_epoch(
+        self, number: int, started: float, losses: np.ndarray, outputs: list[np.ndarray] | None = None
+    ) -> Epoch | None:
+        """The epoch's measures; None when NaN or Inf came up, and the training is over.
+
+        outputs  for the rows that are measured, with the weights of the moment, where they are known already
+        """
+        readings: list[Reading] = []
+        if isfinite(losses[-1]):
+            readings = self._gauge.read(outputs or [self.trainer.evaluate(x) for x in self._gauge.x])
         self._seconds += time.perf_counter() - started
-        if not (isfinite(losses[-1]) and isfinite(train_loss) and isfinite(validation_loss)):
+        # what is not finite is looked for, and named
+        if not readings or not all(isfinite(loss) for loss, _metrics in readings):
             self._diverged(number, len(losses))
             return None
+        (train_loss, train), (validation_loss, validation) = readings
         updates = number * len(losses)
         epoch = Epoch(
             epoch=number,

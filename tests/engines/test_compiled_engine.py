@@ -88,13 +88,13 @@ def test_trainers_side_by_side_are_each_what_they_are_alone(text):
 
 @pytest.mark.parametrize("numbers", [1, 500, 10**9])
 def test_noise_drawn_in_pieces_is_noise_drawn_at_once(numbers, monkeypatch):
-    from limpide.engines import compiled_engine
+    from limpide.engines import compiled_machine
 
     network = Network.parse(EVERYTHING)
     x, y = rows(network, 100)
     expected = start("compiled", network)
     losses = expected.run(x, y, np.arange(100), 12, noise)
-    monkeypatch.setattr(compiled_engine, "NOISE_NUMBERS", numbers)
+    monkeypatch.setattr(compiled_machine, "NOISE_NUMBERS", numbers)
     trainer = start("compiled", network)
     np.testing.assert_array_equal(trainer.run(x, y, np.arange(100), 12, noise), losses)
     assert_same_bits(trainer.state(), expected.state())
@@ -102,15 +102,15 @@ def test_noise_drawn_in_pieces_is_noise_drawn_at_once(numbers, monkeypatch):
 
 @pytest.mark.parametrize("work", [1, 200_000])
 def test_an_epoch_is_cut_into_calls_between_which_ctrl_c_is_heard(work, monkeypatch):
-    from limpide.engines import compiled_engine
+    from limpide.engines import compiled_machine
 
     network = Network.parse(EVERYTHING)
     x, y = rows(network, 1000)
     expected = start("compiled", network)
     losses, outputs = expected.run(x, y, np.arange(1000), 12, noise), expected.evaluate(x)
-    calls, run = [], compiled_engine.kernel.run
-    monkeypatch.setattr(compiled_engine, "CALL_WORK", work)
-    monkeypatch.setattr(compiled_engine.kernel, "run", lambda *given: calls.append(given[0]) or run(*given))
+    calls, run = [], compiled_machine.kernel.run
+    monkeypatch.setattr(compiled_machine, "CALL_WORK", work)
+    monkeypatch.setattr(compiled_machine.kernel, "run", lambda *given: calls.append(given[0]) or run(*given))
     trainer = start("compiled", network)
     np.testing.assert_array_equal(trainer.run(x, y, np.arange(1000), 12, noise), losses)
     assert_same_bits(trainer.state(), expected.state())
@@ -159,9 +159,9 @@ PICTURES = (
     ("text", "n", "optimizer"), [(WIDE, 3000, "sgd"), (WIDE, 3000, "adam"), (PICTURES, 600, "adam")]
 )
 def test_with_helpers_every_bit_is_the_same(text, n, optimizer, monkeypatch):
-    from limpide.engines import compiled_engine, compiled_helpers
+    from limpide.engines import compiled_helpers, compiled_machine
 
-    monkeypatch.setattr(compiled_engine, "WORTH_HELPERS", 1_000_000)
+    monkeypatch.setattr(compiled_machine, "WORTH_HELPERS", 1_000_000)
     network = Network.parse(text)
     x, y = rows(network, n)
 
@@ -169,7 +169,7 @@ def test_with_helpers_every_bit_is_the_same(text, n, optimizer, monkeypatch):
         called = []
         with monkeypatch.context() as patch, threadpool_limits(n_threads, "blas"):
             call = compiled_helpers.call_helpers
-            patch.setattr(compiled_engine, "call_helpers", lambda n, *given: called.append(n) or call(n, *given))
+            patch.setattr(compiled_machine, "call_helpers", lambda n, *given: called.append(n) or call(n, *given))
             trainer = start("compiled", network, optimizer=optimizer)
             losses = [trainer.run(x, y, stream(0, "order", i).permutation(n), 256, noise) for i in range(3)]
             return called, losses, trainer.state(), trainer.evaluate(x)
@@ -186,7 +186,7 @@ def test_with_helpers_every_bit_is_the_same(text, n, optimizer, monkeypatch):
 
 
 def test_a_helper_that_comes_late_or_never_is_not_waited_for(monkeypatch):
-    from limpide.engines import compiled_engine
+    from limpide.engines import compiled_machine
     from limpide.engines.compiled_team import DESK_SIZE
 
     network = Network.parse(WIDE)
@@ -194,7 +194,7 @@ def test_a_helper_that_comes_late_or_never_is_not_waited_for(monkeypatch):
     expected, alone = start("compiled", network), start("compiled", network)
     with threadpool_limits(1, "blas"):
         expected.run(x, y, np.arange(3000), 256, noise)
-    monkeypatch.setattr(compiled_engine, "call_helpers", lambda *given: np.zeros(DESK_SIZE, np.int64))
+    monkeypatch.setattr(compiled_machine, "call_helpers", lambda *given: np.zeros(DESK_SIZE, np.int64))
     with threadpool_limits(2, "blas"):
         alone.run(x, y, np.arange(3000), 256, noise)
     assert_same_bits(alone.state(), expected.state())

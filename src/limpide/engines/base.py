@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
@@ -148,6 +148,22 @@ class Trainer(Protocol):
     def evaluate(self, x: Array) -> np.ndarray:
         """The outputs for these rows with the weights of the moment, in evaluation mode."""
         ...
+
+
+def run_and_evaluate(
+    trainer: Trainer, x: Array, y: Array, order: Array, batch_size: int, noise: Noise, measured: Sequence[Array]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """An epoch, and the outputs for other inputs with the weights behind it; none where a loss is not finite.
+
+    In one call where the trainer has one, of this name: for up to two times inputs.
+    """
+    both_at_once = getattr(trainer, "run_and_evaluate", None)
+    if both_at_once is not None and len(measured) <= 2:
+        told: tuple[np.ndarray, list[np.ndarray]] = both_at_once(x, y, order, batch_size, noise, measured)
+        return told
+    losses = trainer.run(x, y, order, batch_size, noise)
+    is_finite = len(losses) == 0 or np.isfinite(losses[-1])
+    return losses, [trainer.evaluate(rows) for rows in measured] if is_finite else []
 
 
 class Engine(Protocol):

@@ -89,7 +89,7 @@ from limpide.engines.compiled_team import TASK, claim, finish, is_over, wait
 from limpide.engines.compiled_updates import help_update, update
 from limpide.engines.compiled_views import matrix, part
 
-TRAIN, GRADIENTS, GRADIENTS_IN_EVALUATION, EVALUATE = range(4)
+TRAIN, GRADIENTS, GRADIENTS_IN_EVALUATION = range(3)
 """What a call of `run` does with each batch."""
 
 NO_SUCH_ROW, NO_SUCH_CLASS = -1, -2
@@ -180,6 +180,20 @@ def _gather(table: Any, order: Any, first: int, rows: int, into: Any) -> None:
 
 
 @loops
+def _outputs(tools: Any, tables: Any, memory: Any, noise: Any, inputs: Any, block: int, into: Any) -> None:
+    """The outputs in evaluation mode, so many rows at once."""
+    plan, places = tables[0], tables[2]
+    last, width = len(plan) - 1, inputs.shape[1]
+    n_out = plan[last, N_OUT]
+    for first in range(0, len(inputs), block):
+        rows = min(block, len(inputs) - first)
+        for i in range(rows):
+            fill(part(memory, places[WORK] + i * width, width), inputs[first + i])
+        _forward(tools, tables, memory, noise, first, rows, 0)
+        fill(part(into, first * n_out, rows * n_out), part(memory, plan[last, OUTPUT], rows * n_out))
+
+
+@loops
 def _losses(code: int, places: Any, memory: Any, output: Any, data: Any, labels: Any, first: int, rows: int) -> float:
     """The mean loss of the rows; its gradient into the first room for gradients."""
     values, classes, order = data[1:4]
@@ -215,22 +229,26 @@ def _make_run(source: int) -> Callable[..., int]:
     """
 
     def run(
-        mode: int, tools: Any, tables: Any, memory: Any, labels: Any, data: Any, rule: Any, batch_size: int, left: Any
+        mode: int, tools: Any, tables: Any, memory: Any, labels: Any, data: Any, rule: Any, sizes: Any, left: Any
     ) -> int:
-        """Each batch of rows: how many were begun, the last of them without an update if its loss is not finite.
+        """Each batch of rows, then the outputs for others: how many batches were begun.
 
+        The last of them without an update if its loss is not finite; there are then no outputs either.
+
+        mode     what is done with each batch
         tools    as for `compiled_blas.product`; the desk is empty where nobody helps
         tables   the stages, their numbers, where everything lies in the vector, the parts of an update
         memory   the one vector
         labels   room for the classes of a batch
-        data     inputs, values, classes, the order of the rows, noise
+        data     inputs, values, classes, the order of the rows, noise, two times inputs whose outputs are asked for
         rule     code of the loss, code of the optimizer, its settings, the rate of each update, updates made before
-        left     the loss of each batch; the outputs
+        sizes    rows of a batch, rows of a block of those whose outputs are asked for
+        left     the loss of each batch; the outputs, two times
         """
         # `source` is named so that it is taken along
         plan, places, settings = tables[0], tables[2], rule[2]
         last, n, begun, work = len(plan) - 1, len(data[3]), source * 0, places[WORK]
-        n_out, end_at = plan[last, N_OUT], plan[last, OUTPUT]
+        n_out, end_at, batch_size = plan[last, N_OUT], plan[last, OUTPUT], sizes[0]
         of = n if mode in (TRAIN, GRADIENTS) else 0
         outside: int = _outside(data, n_out)
         if outside != 0:
@@ -240,14 +258,11 @@ def _make_run(source: int) -> Callable[..., int]:
             _gather(data[0], data[3], first, rows, part(memory, work, rows * data[0].shape[1]))
             _forward(tools, tables, memory, data[4], first, rows, of)
             output = part(memory, end_at, rows * n_out)
-            if mode == EVALUATE:
-                fill(part(left[1], first * n_out, rows * n_out), output)
-                continue
             loss = _losses(rule[0], places, memory, output, data, labels, first, rows)
             left[0][begun] = loss
             begun += 1
             if mode == TRAIN and not math.isfinite(loss):
-                break
+                return begun
             if mode == TRAIN:
                 for s in range(len(plan)):
                     if plan[s, KIND] == BATCHNORM:
@@ -256,6 +271,8 @@ def _make_run(source: int) -> Callable[..., int]:
             if mode == TRAIN:
                 settings[6], settings[8] = rule[3][begun - 1], rule[4] + begun
                 update(tools, rule[1], memory, tables, settings)
+        for inputs, into in ((data[5], left[1]), (data[6], left[2])):
+            _outputs(tools, tables, memory, data[4], inputs, sizes[1], into)
         return begun
 
     return run

@@ -1,0 +1,285 @@
+"""What the compiled function works on for one network: its numbers, and the calls that train and evaluate it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import lru_cache
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from limpide.arrays import Array, Shape, Tree, show_shape
+from limpide.engines import compiled_kernel as kernel
+from limpide.engines import compiled_loops as loops
+from limpide.engines import compiled_updates as updates
+from limpide.engines.base import Noise
+from limpide.engines.compiled_blas import BLAS, GEMM, UNSHARED, WORTH_SHARING
+from limpide.engines.compiled_helpers import NOBODY, call_helpers, dismiss
+from limpide.engines.compiled_program import DENSE, KIND, write_program
+from limpide.engines.compiled_shares import share_address
+from limpide.engines.compiled_team import yield_address
+from limpide.errors import ShapeError, Unsupported, problem
+from limpide.i18n import _
+from limpide.nn.layers import LAYERS, Layer, Residual
+from limpide.nn.losses import LOSSES, Loss
+from limpide.nn.network import Network, Parameters
+from limpide.nn.optimizers import Optimizer
+
+NOISE_NUMBERS = 4_000_000
+"""How many numbers of noise are drawn at once: an epoch with dropout is cut into as many calls as that needs."""
+
+CALL_WORK = 20_000_000_000
+"""Multiply-adds of a call, at most, unless a batch has more: half a second or so, for Ctrl-C is heard between calls."""
+
+PER_PARAMETER = 10
+"""Multiply-adds in the time that a parameter takes to be updated."""
+
+WORTH_HELPERS = 400_000_000
+"""Multiply-adds of a call, some 8 ms, from which threads are called to help."""
+
+EVALUATION_ROWS, EVALUATION_NUMBERS = 128, 20_000_000
+"""The rows of a block in an evaluation pass, unless batches are larger: so many, or as have so many numbers."""
+
+YIELD = yield_address()
+NO_NOISE, NO_LOSSES, NO_ROWS = np.zeros(0, np.float32), np.zeros(0), np.zeros(0, np.int64)
+NO_ROWS.flags.writeable = False
+
+
+class Machine:
+    """The arrays that the compiled function works on.
+
+    vector         all numbers of the network
+    params, grads  the weights and their gradients, which lie in it
+    slots          the optimizer's state, which lies in it: as many vectors as it has names for
+    step           how many updates were made
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        weights: Mapping[str, np.ndarray],
+        dtype: np.dtype[Any],
+        n_updates: int = 0,
+    ) -> None:
+        _refuse(network, loss, optimizer)
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.dtype, self.n_updates, self.step = np.dtype(dtype), n_updates, 0
+        self.work, self.widest_product, self.evaluation_rows = _sizes_of(network)
+        self.n_in, self.n_out = prod(network.input_shape), prod(network.output_shape)
+        given = Parameters.of(network, weights, self.dtype)
+        self._prepare(self.evaluation_rows)
+        self.load({"params": given.flat, **{f"buffer/{name}": array for name, array in given.buffers.items()}})
+        self.loss_code = loops.LOSS_CODES[loss.name]
+        self.rule = updates.NESTEROV if getattr(optimizer, "nesterov", False) else updates.RULES[type(optimizer)]
+        self.settings, self.constant_rates = updates.settings_of(optimizer), np.zeros(0)
+        self.no_rows = _read_only(np.zeros((0, self.n_in), self.dtype))
+        self.nothing = _read_only(np.zeros((0, self.n_out), self.dtype)), _read_only(np.zeros(0, np.int64))
+
+    def _prepare(self, capacity: int) -> None:
+        """Room for batches of so many rows; what the next update depends on stays."""
+        held = self.held() if hasattr(self, "vector") else {}
+        self.program = program = write_program(self.network, capacity, len(self.optimizer.slots))
+        self.share = share_address(self.dtype) if (program.stages[:, KIND] != DENSE).any() else 0
+        self.numbers, self.vector = program.numbers.astype(self.dtype), program.vector(self.dtype)
+        self.labels = np.zeros(capacity, np.int64)
+        self.params, self.grads, *slots = program.parts(self.vector)
+        self.slots = dict(zip(self.optimizer.slots, slots, strict=False))
+        self.load(held)
+
+    def held(self) -> Tree:
+        """Weights, slots and running statistics by the names of `state`, as they lie in the vector."""
+        slots = {f"optimizer/{name}": array for name, array in self.slots.items()}
+        running = {f"buffer/{name}": self.vector[start : start + n] for name, start, n in self.program.running}
+        return {"params": self.params, **slots, **running}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write over what is held."""
+        held = self.held()
+        for name, array in arrays.items():
+            held[name][:] = array
+
+    def run(
+        self,
+        mode: int,
+        x: Array,
+        y: Array,
+        order: Array,
+        batch_size: int,
+        noise: Noise | None,
+        measured: Sequence[Array] = (),
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The loss of each batch of `order`, up to the first that is not finite when training; outputs for `measured`.
+
+        measured  up to two times inputs; there are no outputs for them where a loss is not finite
+        """
+        if batch_size > self.program.capacity:
+            self._prepare(batch_size)
+        program = self.program
+        given = tuple(_read_only(array) for array in (self._rows(x), *self._targets(y)))
+        order = _read_only(np.ascontiguousarray(order, np.int64))
+        losses = np.zeros(-(-len(order) // batch_size))
+        is_noisy = program.random and mode in (kernel.TRAIN, kernel.GRADIENTS)
+        streams = _Streams(program.random if is_noisy else (), noise)
+        width = streams.width
+        # whole batches: each goes on in the streams where the one before it stopped
+        batches = CALL_WORK // (3 * batch_size * self.work + PER_PARAMETER * len(self.params) + 1)
+        if width:
+            batches = min(batches, NOISE_NUMBERS // (width * batch_size))
+        at_once, outputs = max(batches, 1) * batch_size, list[np.ndarray]()
+        for start in range(0, len(order), at_once):
+            part = order[start : start + at_once]
+            drawn = streams.draw(len(part), batch_size)
+            first = start // batch_size
+            left = losses[first : first + -(-len(part) // batch_size)]
+            asked = measured if start + at_once >= len(order) else ()
+            begun, outputs = self._call(mode, (*given, part, drawn), batch_size, left, asked)
+            if mode == kernel.TRAIN:
+                self.step += begun
+                if not isfinite(left[begun - 1]):
+                    self.step -= 1
+                    return losses[: first + begun], []
+        return losses, outputs
+
+    def _call(
+        self, mode: int, data: tuple[np.ndarray, ...], batch_size: int, losses: np.ndarray, measured: Sequence[Array]
+    ) -> tuple[int, list[np.ndarray]]:
+        """The compiled function on some rows: how many batches were begun, and the outputs that are asked for.
+
+        data  inputs, values, classes, the order of the rows, noise
+        """
+        tables, order = (self.program.stages, self.numbers, self.program.places, self.program.bounds), data[3]
+        rates, addresses, desk = self._rates(len(losses)), (GEMM[self.dtype], YIELD, self.share), NOBODY
+        asked = [_read_only(self._rows(x)) for x in measured]
+        outputs = [np.empty(len(x) * self.n_out, self.dtype) for x in asked]
+        nobody, nothing = (self.no_rows,) * (2 - len(asked)), (self.vector[:0],) * (2 - len(asked))
+        sizes, n_rows = (batch_size, self.program.capacity), len(order) + sum(map(len, asked))
+        widest = max(sizes) * self.widest_product
+        with BLAS if widest > UNSHARED else nullcontext(1) as n_threads:
+            # helpers for less would hardly have come before it is done
+            if n_threads > 1 and widest >= WORTH_SHARING and n_rows * self.widest_product >= WORTH_HELPERS:
+                desk = call_helpers(n_threads - 1, addresses, tables, self.vector, data[4], self.settings)
+            tools = (*addresses[:2], desk, self.share)
+            rule = self.loss_code, self.rule, self.settings, rates, self.step
+            given, left = (*data, *asked, *nobody), (losses, *outputs, *nothing)
+            arguments = (mode, tools, tables, self.vector, self.labels, given, rule, sizes, left)
+            try:
+                begun: int = kernel.run(*arguments)
+            except OSError:
+                # it is compiled, but could not be written to a full disk
+                begun = kernel.run(*arguments)
+            finally:
+                dismiss(desk)
+        if begun == kernel.NO_SUCH_ROW:
+            raise _outside(_("order of the rows"), len(data[0]), order)
+        if begun == kernel.NO_SUCH_CLASS:
+            raise _outside(_("classes"), self.n_out, data[2][order])
+        return begun, [array.reshape(-1, *self.network.output_shape) for array in outputs]
+
+    def _rates(self, count: int) -> np.ndarray:
+        """The learning rate of the next updates."""
+        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        if schedule.name != "constant" or schedule.warm_up != 0:
+            return np.array([optimizer.rate_at(self.step + i, self.n_updates) for i in range(count)], np.float64)
+        if len(self.constant_rates) < count:
+            self.constant_rates = np.full(count, optimizer.rate)
+        return self.constant_rates
+
+    def evaluate(self, x: Array) -> np.ndarray:
+        """The outputs in evaluation mode."""
+        block = self.program.capacity
+        at_once = max(CALL_WORK // (block * self.work + 1), 1) * block
+        # no row is visited
+        data = (self.no_rows, *self.nothing, NO_ROWS, NO_NOISE)
+        parts = [x[start : start + at_once] for start in range(0, max(len(x), 1), at_once)]
+        outputs = [self._call(kernel.TRAIN, data, block, NO_LOSSES, [part])[1][0] for part in parts]
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+    def _rows(self, x: Array) -> np.ndarray:
+        """Each example as one row of numbers."""
+        if x.shape[1:] != self.network.input_shape:
+            raise ShapeError(problem(_("input"), show_shape(self.network.input_shape), show_shape(x.shape[1:])))
+        return np.ascontiguousarray(x, self.dtype).reshape(len(x), self.n_in)
+
+    def _targets(self, y: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Values and classes: one of the two is empty."""
+        if self.loss.labels == "classes":
+            return self.nothing[0], np.ascontiguousarray(y, np.int64)
+        if y.shape[1:] != self.network.output_shape:
+            raise ShapeError(problem(_("target"), show_shape(self.network.output_shape), show_shape(y.shape[1:])))
+        return np.ascontiguousarray(y, self.dtype).reshape(len(y), self.n_out), self.nothing[1]
+
+
+class _Streams:
+    """The noise of a pass, layer by layer.
+
+    width  numbers for one row
+    """
+
+    def __init__(self, random: tuple[tuple[str, Shape], ...], noise: Noise | None) -> None:
+        paths = {path: [shape for of, shape in random if of == path] for path, _shape in random} if noise else {}
+        self.streams = [(noise(path), shapes) for path, shapes in paths.items()] if noise else []
+        self.width = sum(prod(shape) for _stream, shapes in self.streams for shape in shapes)
+
+    def draw(self, n: int, batch_size: int) -> np.ndarray:
+        """Numbers for the next n rows: all of a layer's, then all of the next one's."""
+        drawn = []
+        for stream, shapes in self.streams:
+            # layers that share a stream take turns with each batch
+            at_once = batch_size if len(shapes) > 1 else n
+            sizes = [min(at_once, n - first) for first in range(0, n, at_once)]
+            batches = [[stream.random((size, *shape), np.float32) for shape in shapes] for size in sizes]
+            drawn += [part.reshape(-1) for layer in zip(*batches, strict=True) for part in layer]
+        return np.concatenate(drawn) if len(drawn) > 1 else drawn[0] if drawn else NO_NOISE
+
+
+@lru_cache(maxsize=32)
+def _sizes_of(network: Network) -> tuple[int, int, int]:
+    """Multiply-adds of an example, of its widest product, and the rows of a block in an evaluation pass."""
+    numbers = sum(prod(shape) for shape in network.shapes)
+    work = [row.multiply_adds for row in network.table()]
+    return sum(work), max(work, default=0), max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // numbers))
+
+
+def _refuse(network: Network, loss: Loss, optimizer: Optimizer) -> None:
+    """Unsupported, naming what the compiled function does not have."""
+    where, mend = _("engine {name}").format(name="compiled"), _("take the engine numpy or torch")
+    for path, layer in zip(network.paths, network.layers, strict=True):
+        _refuse_layer(path, layer)
+    if loss.name not in loops.LOSS_CODES or loss is not LOSSES[loss.name]:
+        raise Unsupported(
+            problem(where, _("a loss among {names}").format(names=", ".join(loops.LOSS_CODES)), loss.name, mend)
+        )
+    if type(optimizer) not in updates.RULES:
+        names = ", ".join(kind.name for kind in updates.RULES)
+        raise Unsupported(problem(where, _("an optimizer among {names}").format(names=names), optimizer.name, mend))
+
+
+def _refuse_layer(path: str, layer: Layer) -> None:
+    if LAYERS.get(layer.keyword) is not type(layer):
+        raise Unsupported(
+            problem(
+                _("layer {path}").format(path=path),
+                _("a layer that the engine {name} has ({known})").format(name="compiled", known=", ".join(LAYERS)),
+                type(layer).__name__,
+                _("take the engine numpy"),
+            )
+        )
+    if isinstance(layer, Residual):
+        for inner, inside in zip(layer.paths, layer.layers, strict=True):
+            _refuse_layer(f"{path}.{inner}", inside)
+
+
+def _outside(what: str, n: int, numbers: np.ndarray) -> IndexError:
+    wrong = numbers[(numbers < 0) | (numbers >= n)][0]
+    return IndexError(problem(what, _("numbers from 0 to {last}").format(last=n - 1), str(wrong)))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that is not written to: one type of argument whatever the caller gave."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
