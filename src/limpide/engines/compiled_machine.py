@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import lru_cache
 from math import isfinite, prod
 from typing import Any
@@ -43,6 +42,7 @@ EVALUATION_ROWS, EVALUATION_NUMBERS = 128, 20_000_000
 """The rows of a block in an evaluation pass, unless batches are larger: so many, or as have so many numbers."""
 
 YIELD = yield_address()
+NOISY = kernel.TRAIN, kernel.GRADIENTS
 NO_NOISE, NO_LOSSES, NO_ROWS = np.zeros(0, np.float32), np.zeros(0), np.zeros(0, np.int64)
 NO_ROWS.flags.writeable = False
 
@@ -76,7 +76,7 @@ class Machine:
         self.loss_code = loops.LOSS_CODES[loss.name]
         self.rule = updates.NESTEROV if getattr(optimizer, "nesterov", False) else updates.RULES[type(optimizer)]
         self.settings, self.constant_rates = updates.settings_of(optimizer), np.zeros(0)
-        self.no_rows = _read_only(np.zeros((0, self.n_in), self.dtype))
+        self.nobody = (_read_only(np.zeros((0, self.n_in), self.dtype)),) * 2
         self.nothing = _read_only(np.zeros((0, self.n_out), self.dtype)), _read_only(np.zeros(0, np.int64))
 
     def _prepare(self, capacity: int) -> None:
@@ -86,6 +86,9 @@ class Machine:
         self.share = share_address(self.dtype) if (program.stages[:, KIND] != DENSE).any() else 0
         self.numbers, self.vector = program.numbers.astype(self.dtype), program.vector(self.dtype)
         self.labels = np.zeros(capacity, np.int64)
+        self.tools = GEMM[self.dtype], YIELD, NOBODY, self.share
+        self.tables = program.stages, self.numbers, program.places, program.bounds
+        self.no_outputs = self.vector[:0], self.vector[:0]
         self.params, self.grads, *slots = program.parts(self.vector)
         self.slots = dict(zip(self.optimizer.slots, slots, strict=False))
         self.load(held)
@@ -122,9 +125,8 @@ class Machine:
         given = tuple(_read_only(array) for array in (self._rows(x), *self._targets(y)))
         order = _read_only(np.ascontiguousarray(order, np.int64))
         losses = np.zeros(-(-len(order) // batch_size))
-        is_noisy = program.random and mode in (kernel.TRAIN, kernel.GRADIENTS)
-        streams = _Streams(program.random if is_noisy else (), noise)
-        width = streams.width
+        streams = _Streams(program.random, noise) if program.random and mode in NOISY and noise else None
+        width = streams.width if streams else 0
         # whole batches: each goes on in the streams where the one before it stopped
         batches = CALL_WORK // (3 * batch_size * self.work + PER_PARAMETER * len(self.params) + 1)
         if width:
@@ -132,7 +134,7 @@ class Machine:
         at_once, outputs = max(batches, 1) * batch_size, list[np.ndarray]()
         for start in range(0, len(order), at_once):
             part = order[start : start + at_once]
-            drawn = streams.draw(len(part), batch_size)
+            drawn = streams.draw(len(part), batch_size) if streams else NO_NOISE
             first = start // batch_size
             left = losses[first : first + -(-len(part) // batch_size)]
             asked = measured if start + at_once >= len(order) else ()
@@ -151,33 +153,39 @@ class Machine:
 
         data  inputs, values, classes, the order of the rows, noise
         """
-        tables, order = (self.program.stages, self.numbers, self.program.places, self.program.bounds), data[3]
-        rates, addresses, desk = self._rates(len(losses)), (GEMM[self.dtype], YIELD, self.share), NOBODY
         asked = [_read_only(self._rows(x)) for x in measured]
         outputs = [np.empty(len(x) * self.n_out, self.dtype) for x in asked]
-        nobody, nothing = (self.no_rows,) * (2 - len(asked)), (self.vector[:0],) * (2 - len(asked))
-        sizes, n_rows = (batch_size, self.program.capacity), len(order) + sum(map(len, asked))
-        widest = max(sizes) * self.widest_product
-        with BLAS if widest > UNSHARED else nullcontext(1) as n_threads:
+        given, left = (*data, *asked, *self.nobody[len(asked) :]), (losses, *outputs, *self.no_outputs[len(asked) :])
+        rule = self.loss_code, self.rule, self.settings, self._rates(len(losses)), self.step
+        sizes = batch_size, self.program.capacity
+        rest = self.tables, self.vector, self.labels, given, rule, sizes, left
+        if max(sizes) * self.widest_product > UNSHARED:
+            begun = self._call_with_help(mode, rest, len(data[3]) + sum(map(len, asked)))
+        else:
+            begun = _run(mode, self.tools, *rest)
+        if begun == kernel.NO_SUCH_ROW:
+            raise _outside(_("order of the rows"), len(data[0]), data[3])
+        if begun == kernel.NO_SUCH_CLASS:
+            raise _outside(_("classes"), self.n_out, data[2][data[3]])
+        return begun, [array.reshape(-1, *self.network.output_shape) for array in outputs]
+
+    def _call_with_help(self, mode: int, rest: tuple[Any, ...], n_rows: int) -> int:
+        """The same where products are large: BLAS is held to one thread, and the others help where that pays.
+
+        n_rows  that are visited or measured
+        """
+        tables, vector, _labels, given, rule, sizes, _left = rest
+        with BLAS as n_threads:
             # helpers for less would hardly have come before it is done
-            if n_threads > 1 and widest >= WORTH_SHARING and n_rows * self.widest_product >= WORTH_HELPERS:
-                desk = call_helpers(n_threads - 1, addresses, tables, self.vector, data[4], self.settings)
-            tools = (*addresses[:2], desk, self.share)
-            rule = self.loss_code, self.rule, self.settings, rates, self.step
-            given, left = (*data, *asked, *nobody), (losses, *outputs, *nothing)
-            arguments = (mode, tools, tables, self.vector, self.labels, given, rule, sizes, left)
+            is_worth = max(sizes) * self.widest_product >= WORTH_SHARING
+            if n_threads == 1 or not is_worth or n_rows * self.widest_product < WORTH_HELPERS:
+                return _run(mode, self.tools, *rest)
+            gemm, way, _nobody, share = self.tools
+            desk = call_helpers(n_threads - 1, (gemm, way, share), tables, vector, given[4], rule[2])
             try:
-                begun: int = kernel.run(*arguments)
-            except OSError:
-                # it is compiled, but could not be written to a full disk
-                begun = kernel.run(*arguments)
+                return _run(mode, (gemm, way, desk, share), *rest)
             finally:
                 dismiss(desk)
-        if begun == kernel.NO_SUCH_ROW:
-            raise _outside(_("order of the rows"), len(data[0]), order)
-        if begun == kernel.NO_SUCH_CLASS:
-            raise _outside(_("classes"), self.n_out, data[2][order])
-        return begun, [array.reshape(-1, *self.network.output_shape) for array in outputs]
 
     def _rates(self, count: int) -> np.ndarray:
         """The learning rate of the next updates."""
@@ -193,7 +201,7 @@ class Machine:
         block = self.program.capacity
         at_once = max(CALL_WORK // (block * self.work + 1), 1) * block
         # no row is visited
-        data = (self.no_rows, *self.nothing, NO_ROWS, NO_NOISE)
+        data = (self.nobody[0], *self.nothing, NO_ROWS, NO_NOISE)
         parts = [x[start : start + at_once] for start in range(0, max(len(x), 1), at_once)]
         outputs = [self._call(kernel.TRAIN, data, block, NO_LOSSES, [part])[1][0] for part in parts]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
@@ -219,9 +227,9 @@ class _Streams:
     width  numbers for one row
     """
 
-    def __init__(self, random: tuple[tuple[str, Shape], ...], noise: Noise | None) -> None:
-        paths = {path: [shape for of, shape in random if of == path] for path, _shape in random} if noise else {}
-        self.streams = [(noise(path), shapes) for path, shapes in paths.items()] if noise else []
+    def __init__(self, random: tuple[tuple[str, Shape], ...], noise: Noise) -> None:
+        paths = {path: [shape for of, shape in random if of == path] for path, _shape in random}
+        self.streams = [(noise(path), shapes) for path, shapes in paths.items()]
         self.width = sum(prod(shape) for _stream, shapes in self.streams for shape in shapes)
 
     def draw(self, n: int, batch_size: int) -> np.ndarray:
@@ -233,7 +241,7 @@ class _Streams:
             sizes = [min(at_once, n - first) for first in range(0, n, at_once)]
             batches = [[stream.random((size, *shape), np.float32) for shape in shapes] for size in sizes]
             drawn += [part.reshape(-1) for layer in zip(*batches, strict=True) for part in layer]
-        return np.concatenate(drawn) if len(drawn) > 1 else drawn[0] if drawn else NO_NOISE
+        return np.concatenate(drawn) if len(drawn) > 1 else drawn[0]
 
 
 @lru_cache(maxsize=32)
@@ -271,6 +279,15 @@ def _refuse_layer(path: str, layer: Layer) -> None:
     if isinstance(layer, Residual):
         for inner, inside in zip(layer.paths, layer.layers, strict=True):
             _refuse_layer(f"{path}.{inner}", inside)
+
+
+def _run(*arguments: Any) -> int:
+    try:
+        begun: int = kernel.run(*arguments)
+    except OSError:
+        # it is compiled, but could not be written to a full disk
+        begun = kernel.run(*arguments)
+    return begun
 
 
 def _outside(what: str, n: int, numbers: np.ndarray) -> IndexError:
