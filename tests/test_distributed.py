@@ -39,14 +39,14 @@ import os, signal, sys
 from limpide.__main__ import main
 from limpide.training import Fit
 
-end_epoch = Fit._end_epoch
+start_epoch = Fit._start_epoch
 
-def end_or_stop(training, number, *rest):
-    if number == 3 and os.environ["RANK"] == "1":
+def start_or_stop(training):
+    if len(training.history) == 2 and os.environ["RANK"] == "1":
         {stop}
-    return end_epoch(training, number, *rest)
+    return start_epoch(training)
 
-Fit._end_epoch = end_or_stop
+Fit._start_epoch = start_or_stop
 sys.exit(main(sys.argv[1:]))
 """
 
