@@ -10,6 +10,7 @@ from limpide.errors import Unsupported
 from limpide.nn.losses import LOSSES
 from limpide.nn.network import Network
 from limpide.nn.optimizers import make_optimizer
+from limpide.seeds import stream
 from limpide.testing import EngineConformance, assert_close
 from limpide.testing.cases import RULES, WHOLE_CASES, Case, noise_of
 
@@ -78,3 +79,25 @@ def test_a_training_goes_on_in_another_engine_as_if_nothing_had_happened(here, t
     assert_close(losses, expected, "training", what="losses")
     for what, array in uninterrupted.state().items():
         assert_close(moved.state()[what], array, "training", what=what)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_batch_norm_of_images_rounds_no_more_in_float32_than_it_must(engine):
+    # with the channels last PyTorch's is off by twenty times as much, where a mean is large beside its deviation
+    opened = type("Suite", (EngineConformance,), {"engine": engine})().open()
+    network = Network.parse("1x28x28, conv 16 5x5 stride 2 no bias, batchnorm, flatten, 10")
+    rng = stream(0, "images")
+    y, x = rng.integers(0, 10, 128), np.full((128, 1, 28, 28), -0.42)
+    x[:, :, 8:20, 8:20] = np.where(rng.random((128, 1, 12, 12)) < 0.5, -0.42, 2.0)
+    weights = network.initialize(stream(1, "weights"))
+    weights["0.conv.K"] += 0.3
+    losses, grads = [], []
+    for kind in (np.float64, np.float32):
+        given = {name: array.astype(kind) for name, array in weights.items()}
+        batch = x.astype(kind), y, lambda path: stream(0, path)
+        loss, grad = opened.loss_and_gradients(network, LOSSES["cross_entropy"], given, *batch)
+        losses.append(loss)
+        grads.append(grad)
+    assert losses[1] == pytest.approx(losses[0], abs=6e-7)
+    for name, exact in grads[0].items():
+        assert np.abs(grads[1][name] - exact).max() < 1e-5 * np.abs(exact).max(), name
