@@ -303,6 +303,8 @@ def test_a_disk_that_is_full_does_not_stop_the_training(monkeypatch):
         ("3-64-32-1 relu", 100_000, True, "compiled"),
         ("3-64-32-1 relu", 100_000, False, "numpy"),
         ("3-64-32-1 relu", 1_000_000, False, "compiled"),
+        ("3, 64 relu, 32 relu, 1", 700_000, False, "compiled"),
+        ("3, 64 relu, dropout 0.2, 32 relu, 1", 700_000, False, "numpy"),
         (SMALL_IMAGES, 10_000, True, "numpy"),
         (SMALL_IMAGES, 10_000_000, True, "compiled"),
         (LARGE_IMAGES, 10, True, "numpy"),
@@ -311,7 +313,7 @@ def test_a_disk_that_is_full_does_not_stop_the_training(monkeypatch):
     ],
 )
 def test_a_job_is_compiled_where_that_is_repaid(text, n_updates, is_on_disk, expected, monkeypatch):
-    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_convolutions=False: is_on_disk)
+    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_shares=False: is_on_disk)
     monkeypatch.setattr("limpide.engines.base.find_spec", lambda package: object())
     monkeypatch.setenv("LIMPIDE_DEVICE", "cpu")
     name, why = choose_engine("auto", Network.parse(text), n_updates)
@@ -341,10 +343,10 @@ def test_code_on_disk_is_told_without_loading_numba(tmp_path, monkeypatch):
     kept.write_bytes(b"")
     os.utime(kept, (4e9, 4e9))
     assert base.is_compiled()
-    assert not base.is_compiled(with_convolutions=True)
+    assert not base.is_compiled(with_shares=True)
     beside = kept.with_name("compiled_shares.share-1.py311.nbi")
     beside.write_bytes(b"")
     os.utime(beside, (4e9, 4e9))
-    assert base.is_compiled(with_convolutions=True)
+    assert base.is_compiled(with_shares=True)
     os.utime(kept, (1, 1))
     assert not base.is_compiled()

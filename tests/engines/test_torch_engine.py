@@ -368,7 +368,7 @@ def test_convolutions_go_to_pytorch_where_it_has_a_gpu_or_the_compiled_engine_is
 ):
     found = object() if is_there else None
     monkeypatch.setattr("limpide.engines.base.find_spec", lambda package: found if package == "torch" else None)
-    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_convolutions=False: is_on_disk)
+    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_shares=False: is_on_disk)
     monkeypatch.setenv("LIMPIDE_DEVICE", device)
     assert choose_engine("auto", Network.parse(text), n_updates).name == name
 

@@ -272,7 +272,7 @@ def choose_engine(name: str, network: Network, n_updates: int, precision: Precis
     is_torch_there = work >= SMALLEST_CONVOLUTION and work * n_updates >= TORCH_WORK and find_spec("torch") is not None
     if is_torch_there and _may_have_gpu():
         return Choice("torch", _("convolutions of this size, and a machine that may have a GPU"))
-    if is_torch_there and not is_compiled(bool(work)):
+    if is_torch_there and not is_compiled(with_shares=True):
         return Choice("torch", _("convolutions of this size take about half as long as with numpy, loading included"))
     if _pays_for_compiling(network, work, n_updates):
         try:
@@ -308,9 +308,9 @@ SAVED_PER_LAYER, SAVED_PER_PARAMETER, SAVED_PER_CONVOLUTION = 9e-6, 2e-9, 2e-9
 """Seconds that it saves at each update beside NumPy, at least: for each layer, parameter, and where there are
 convolutions multiply-add of an example (benchmarks/LOG.md)."""
 
-SECONDS_TO_LOAD, SECONDS_TO_COMPILE, SECONDS_FOR_CONVOLUTIONS = 0.6, 12.0, 15.0
+SECONDS_TO_LOAD, SECONDS_TO_COMPILE, SECONDS_FOR_SHARES = 0.6, 12.0, 15.0
 """What it costs before its first update: where its code is on disk, where it must be compiled, and what
-convolutions add to that."""
+layers other than dense ones add to that."""
 
 
 def _pays_for_compiling(network: Network, work: int, n_updates: int) -> bool:
@@ -318,19 +318,21 @@ def _pays_for_compiling(network: Network, work: int, n_updates: int) -> bool:
         saved = n_updates * SAVED_PER_CONVOLUTION * work
     else:
         saved = n_updates * (SAVED_PER_LAYER * len(network.layers) + SAVED_PER_PARAMETER * network.n_parameters)
-    to_compile = SECONDS_TO_COMPILE + (SECONDS_FOR_CONVOLUTIONS if work else 0)
+    # dropout and batch norm, like images, are done by the second of the two functions that are compiled
+    with_shares = any(layer.keyword not in ("dense", "activation", "flatten") for layer in network.layers)
+    to_compile = SECONDS_TO_COMPILE + (SECONDS_FOR_SHARES if with_shares else 0)
     # twice the cost: most trainings stop before their last update
-    return saved > 2 * (SECONDS_TO_LOAD if is_compiled(bool(work)) else to_compile)
+    return saved > 2 * (SECONDS_TO_LOAD if is_compiled(with_shares) else to_compile)
 
 
-def is_compiled(with_convolutions: bool = False) -> bool:
+def is_compiled(with_shares: bool = False) -> bool:
     """Whether Numba keeps the compiled engine on disk, newer than its text; told without loading Numba."""
     folder = Path(__file__).parent
     kept, files = folder / "__pycache__", "compiled_{}.*.nbi"
     if "NUMBA_CACHE_DIR" in os.environ:
         kept, files = Path(os.environ["NUMBA_CACHE_DIR"]), "*/compiled_{}.*.nbi"
     changed = max((path.stat().st_mtime for path in folder.glob("compiled_*.py")), default=0)
-    parts = ("kernel", "shares") if with_convolutions else ("kernel",)
+    parts = ("kernel", "shares") if with_shares else ("kernel",)
     return all(any(path.stat().st_mtime > changed for path in kept.glob(files.format(part))) for part in parts)
 
 

@@ -70,10 +70,11 @@ class CompiledEngine:
 
     def load_code(self, precision: Precision, layers: str) -> None:
         """Have the compiled functions at hand: an update of the smallest network brings them from the disk."""
-        if not is_compiled("conv" in layers):
+        with_shares = any(word in layers for word in ("conv", "pool", "batchnorm", "dropout", "residual"))
+        if not is_compiled(with_shares):
             # a command that fails meanwhile need not wait for it
             return
-        network = Network.parse("1x1x1, conv 1 1x1, flatten, 1" if "conv" in layers else "1, 1")
+        network = Network.parse("1x1x1, conv 1 1x1, flatten, 1" if with_shares else "1, 1")
         weights = network.initialize(np.random.default_rng(0))
         x, y = np.zeros((1, *network.input_shape), precision), np.zeros((1, 1), precision)
         trainer = self.trainer(network, LOSSES["mse"], SGD(), weights, precision=precision)
