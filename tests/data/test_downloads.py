@@ -135,7 +135,8 @@ def test_the_next_mirror_is_asked(mirror, tmp_path):
 
 def test_without_a_network_the_message_says_what_to_do(tmp_path):
     with pytest.raises(MissingData) as caught:
-        fetch_all([REMOTE], ["http://127.0.0.1:9"], tmp_path)
+        fetch_all([REMOTE], ["http://127.0.0.1:9"], tmp_path / "digits")
+    assert list(tmp_path.iterdir()) == []
     (line,) = caught.value.problems
     assert line.startswith("digits.gz: expected a copy from one of its mirrors, got http://127.0.0.1:9: ")
     assert line.endswith("without a network, put the files in a folder and name it in LIMPIDE_DATA")

@@ -11,6 +11,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from http.client import HTTPException
 from pathlib import Path
@@ -73,6 +74,7 @@ def fetch_all(files: Sequence[Remote], mirrors: Sequence[str], folder: Path) -> 
 
 
 def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
+    was_there = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,6 +92,10 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
             continue
         part.replace(folder / remote.name)
         return
+    if not was_there:
+        # what came in part is kept, and its folder is then not empty
+        with suppress(OSError):
+            folder.rmdir()
     raise MissingData(problem(remote.name, _("a copy from one of its mirrors"), "; ".join(answers), _set_elsewhere()))
 
 
