@@ -1,3 +1,4 @@
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -108,10 +109,11 @@ def test_an_epoch_is_cut_into_calls_between_which_ctrl_c_is_heard(work, monkeypa
     x, y = rows(network, 1000)
     expected = start("compiled", network)
     losses, outputs = expected.run(x, y, np.arange(1000), 12, noise), expected.evaluate(x)
-    calls, run = [], compiled_machine.kernel.run
+    calls = []
     monkeypatch.setattr(compiled_machine, "CALL_WORK", work)
-    monkeypatch.setattr(compiled_machine.kernel, "run", lambda *given: calls.append(given[0]) or run(*given))
     trainer = start("compiled", network)
+    run = trainer.machine.function
+    trainer.machine.function = lambda sheet: calls.append(sheet) or run(sheet)
     np.testing.assert_array_equal(trainer.run(x, y, np.arange(1000), 12, noise), losses)
     assert_same_bits(trainer.state(), expected.state())
     assert len(calls) == 84 if work == 1 else 1 < len(calls) < 84
@@ -122,8 +124,9 @@ def test_an_epoch_is_cut_into_calls_between_which_ctrl_c_is_heard(work, monkeypa
 
 @pytest.mark.parametrize(("m", "k", "n"), [(20, 50, 30), (130, 300, 70), (67, 1, 40), (30, 5000, 20)])
 def test_a_product_cut_in_pieces_is_the_whole_product(m, k, n, rng):
+    from numba import njit
+
     from limpide.engines.compiled_blas import GEMM, product, product_back
-    from limpide.engines.compiled_kernel import njit
 
     @njit
     def multiply(tools, memory, m, n, k, a_turned, b_turned, b_at, c_at):
@@ -186,26 +189,32 @@ def test_with_helpers_every_bit_is_the_same(text, n, optimizer, monkeypatch):
 
 
 def test_a_helper_that_comes_late_or_never_is_not_waited_for(monkeypatch):
-    from limpide.engines import compiled_machine
-    from limpide.engines.compiled_team import DESK_SIZE
+    from limpide.engines import compiled_helpers
 
+    class Nobody:
+        def submit(self, *given):
+            called.append(given)
+
+    called = []
     network = Network.parse(WIDE)
     x, y = rows(network, 3000)
     expected, alone = start("compiled", network), start("compiled", network)
     with threadpool_limits(1, "blas"):
         expected.run(x, y, np.arange(3000), 256, noise)
-    monkeypatch.setattr(compiled_machine, "call_helpers", lambda *given: np.zeros(DESK_SIZE, np.int64))
+    monkeypatch.setattr(compiled_helpers, "_threads", lambda n: Nobody())
     with threadpool_limits(2, "blas"):
         alone.run(x, y, np.arange(3000), 256, noise)
+    assert called
     assert_same_bits(alone.state(), expected.state())
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])
 def test_the_exponential_is_right_to_the_last_digit(real):
-    from limpide.engines import compiled_kernel
+    from numba import njit
+
     from limpide.engines.compiled_loops import exp_parts
 
-    @compiled_kernel.njit
+    @njit
     def exponential(x):
         s, p = exp_parts(x)
         return s + s * p, s * p + (s - type(x)(1))
@@ -263,7 +272,7 @@ def test_a_folder_that_cannot_be_written_costs_the_memory_of_the_compilation_onl
     import numba
     from numba.core.caching import CacheImpl
 
-    from limpide.engines import compiled_kernel
+    from limpide.engines.compiled_code import address_of
 
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file" / "cache"))
@@ -275,25 +284,24 @@ def test_a_folder_that_cannot_be_written_costs_the_memory_of_the_compilation_onl
 
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(double)
-    assert compiled_kernel._on_disk(double)(21) == 42
+    assert called_at(address_of(double, numba.int64(numba.int64)), 21) == 42
 
 
-def test_a_disk_that_is_full_does_not_stop_the_training(monkeypatch):
-    from limpide.engines import compiled_kernel
+def called_at(address, number):
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(number)
 
-    network = Network.parse("9, 4 relu, 3")
-    x, y = rows(network, 10)
-    expected = start("compiled", network).run(x, y, np.arange(10), 5, noise)
-    compiled, calls = compiled_kernel.run, []
 
-    def full_at_first(*arguments):
-        calls.append(1)
-        if len(calls) == 1:
-            raise OSError("no space left on device")
-        return compiled(*arguments)
+def test_a_disk_that_is_full_costs_no_more_than_a_second_compilation(monkeypatch):
+    import numba
+    from numba.core.caching import Cache
 
-    monkeypatch.setattr(compiled_kernel, "run", full_at_first)
-    np.testing.assert_array_equal(start("compiled", network).run(x, y, np.arange(10), 5, noise), expected)
+    from limpide.engines.compiled_code import address_of
+
+    def no_space(*given):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Cache, "save_overload", no_space)
+    assert called_at(address_of(lambda x: 3 * x, numba.int64(numba.int64)), 14) == 42
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,15 @@ and serves every architecture. Products are BLAS calls; all else is loops that b
 
 from __future__ import annotations
 
-import inspect
+import ctypes
 import math
-import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from numba import njit
+import numpy as np
+from numba import types as numba_types
+from numba.np.numpy_support import carray
 
 from limpide.engines import (
     compiled_blas,
@@ -22,17 +24,18 @@ from limpide.engines import (
     compiled_normal,
     compiled_program,
     compiled_shares,
+    compiled_sheet,
     compiled_team,
     compiled_updates,
     compiled_views,
 )
 from limpide.engines.compiled_blas import PRODUCT, help_product, product, product_back
+from limpide.engines.compiled_code import address_of, fingerprint
 from limpide.engines.compiled_images import add_up_kernels, turn_kernels
 from limpide.engines.compiled_loops import (
     IDENTITY,
     PRELU,
     RELU,
-    REORDER,
     activate,
     add_bias,
     fill,
@@ -85,9 +88,12 @@ from limpide.engines.compiled_shares import (
     help_shares,
     through,
 )
+from limpide.engines.compiled_sheet import SHEET, data_on, tables_on, tools_on
 from limpide.engines.compiled_team import TASK, claim, finish, is_over, wait
 from limpide.engines.compiled_updates import help_update, update
-from limpide.engines.compiled_views import matrix, part
+from limpide.engines.compiled_views import matrix, part, vector_at
+
+types: Any = numba_types
 
 TRAIN, GRADIENTS, GRADIENTS_IN_EVALUATION = range(3)
 """What a call of `run` does with each batch."""
@@ -221,35 +227,29 @@ def _outside(data: Any, n_classes: int) -> int:
     return 0
 
 
-def _make_run(source: int) -> Callable[..., int]:
+def _make_run(source: int, real: type[np.floating[Any]]) -> Callable[..., int]:
     """`run`, uncompiled.
 
-    source  a number made of the other files it is compiled from: what a function takes from around it is part of its
-            name on disk, where else only a change of this file is noticed
+    source  as `fingerprint` makes it
+    real    the type of the numbers
     """
 
-    def run(
-        mode: int, tools: Any, tables: Any, memory: Any, labels: Any, data: Any, rule: Any, sizes: Any, left: Any
-    ) -> int:
+    def run(sheet_at: Any) -> int:
         """Each batch of rows, then the outputs for others: how many batches were begun.
 
         The last of them without an update if its loss is not finite; there are then no outputs either.
-
-        mode     what is done with each batch
-        tools    as for `compiled_blas.product`; the desk is empty where nobody helps
-        tables   the stages, their numbers, where everything lies in the vector, the parts of an update
-        memory   the one vector
-        labels   room for the classes of a batch
-        data     inputs, values, classes, the order of the rows, noise, two times inputs whose outputs are asked for
-        rule     code of the loss, code of the optimizer, its settings, the rate of each update, updates made before
-        sizes    rows of a batch, rows of a block of those whose outputs are asked for
-        left     the loss of each batch; the outputs, two times
         """
+        sheet = carray(sheet_at, 1)[0]
+        tools, tables, data = tools_on(sheet), tables_on(sheet, real), data_on(sheet, real)
+        memory = vector_at(real, sheet.memory, sheet.n_memory)
+        labels = vector_at(np.int64, sheet.labels, sheet.n_labels)
         # `source` is named so that it is taken along
-        plan, places, settings = tables[0], tables[2], rule[2]
-        last, n, begun, work = len(plan) - 1, len(data[3]), source * 0, places[WORK]
-        n_out, end_at, batch_size = plan[last, N_OUT], plan[last, OUTPUT], sizes[0]
-        of = n if mode in (TRAIN, GRADIENTS) else 0
+        settings = vector_at(np.float64, sheet.settings, sheet.n_settings + source * 0)
+        losses = vector_at(np.float64, sheet.losses, sheet.n_losses)
+        rates = vector_at(np.float64, sheet.rates, sheet.n_losses)
+        plan, places, mode, n, begun = tables[0], tables[2], sheet.mode, sheet.n_order, 0
+        last, work, of = len(plan) - 1, places[WORK], n if mode in (TRAIN, GRADIENTS) else 0
+        n_out, end_at, batch_size = plan[last, N_OUT], plan[last, OUTPUT], sheet.batch
         outside: int = _outside(data, n_out)
         if outside != 0:
             return outside
@@ -258,8 +258,8 @@ def _make_run(source: int) -> Callable[..., int]:
             _gather(data[0], data[3], first, rows, part(memory, work, rows * data[0].shape[1]))
             _forward(tools, tables, memory, data[4], first, rows, of)
             output = part(memory, end_at, rows * n_out)
-            loss = _losses(rule[0], places, memory, output, data, labels, first, rows)
-            left[0][begun] = loss
+            loss = _losses(sheet.loss, places, memory, output, data, labels, first, rows)
+            losses[begun] = loss
             begun += 1
             if mode == TRAIN and not math.isfinite(loss):
                 return begun
@@ -269,20 +269,25 @@ def _make_run(source: int) -> Callable[..., int]:
                         move_running(memory, plan[s], tables[1][s], rows)
             _backward(tools, tables, memory, data[4], first, rows, of)
             if mode == TRAIN:
-                settings[6], settings[8] = rule[3][begun - 1], rule[4] + begun
-                update(tools, rule[1], memory, tables, settings)
-        for inputs, into in ((data[5], left[1]), (data[6], left[2])):
-            _outputs(tools, tables, memory, data[4], inputs, sizes[1], into)
+                settings[6], settings[8] = rates[begun - 1], sheet.step + begun
+                update(tools, sheet.rule, memory, tables, settings)
+        for inputs, into in ((data[5], sheet.outputs), (data[6], sheet.also_outputs)):
+            outputs = vector_at(real, into, len(inputs) * n_out)
+            _outputs(tools, tables, memory, data[4], inputs, sheet.block, outputs)
         return begun
 
     return run
 
 
-def _make_help_run(source: int) -> Callable[..., None]:
-    """`help_run`, uncompiled; `source` as for `run`."""
+def _make_help_run(source: int, real: type[np.floating[Any]]) -> Callable[..., int]:
+    """`help_run`, uncompiled; `source` and `real` as for `run`."""
 
-    def help_run(tools: Any, tables: Any, memory: Any, noise: Any, settings: Any) -> None:
+    def help_run(sheet_at: Any) -> int:
         """Do pieces of what stands on the desk of a `run` under way, until it is over."""
+        sheet = carray(sheet_at, 1)[0]
+        tools, tables, data = tools_on(sheet), tables_on(sheet, real), data_on(sheet, real)
+        memory = vector_at(real, sheet.memory, sheet.n_memory)
+        settings = vector_at(np.float64, sheet.settings, sheet.n_settings)
         desk, looked = tools[2], source * 0
         i = claim(desk, True)
         while not is_over(desk):
@@ -295,33 +300,37 @@ def _make_help_run(source: int) -> Callable[..., None]:
             if desk[TASK] == PRODUCT:
                 help_product(tools[0], memory, desk, i)
             elif desk[TASK] == SHARES:
-                help_shares(tools, tables, memory, noise, i)
+                help_shares(tools, tables, memory, data[4], i)
             else:
                 help_update(memory, tables[2], settings, desk, i)
             i = finish(desk, True)
+        return 0
 
     return help_run
 
 
-def _on_disk(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function compiled when first called, and kept on disk where a folder can be written."""
-    options: dict[str, Any] = {"error_model": "numpy", "fastmath": REORDER, "nogil": True}
-    try:
-        return njit(**options, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return njit(**options)(function)  # type: ignore[no-any-return]
-
-
-_files = (
+_SOURCE = fingerprint(
     compiled_blas,
     compiled_images,
     compiled_loops,
     compiled_normal,
     compiled_program,
     compiled_shares,
+    compiled_sheet,
     compiled_team,
     compiled_updates,
     compiled_views,
 )
-_sources = "".join(map(inspect.getsource, _files))
-run, help_run = (_on_disk(make(zlib.crc32(_sources.encode()))) for make in (_make_run, _make_help_run))
+_CALL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
+
+
+@lru_cache(maxsize=2)
+def get_run(dtype: np.dtype[Any]) -> Callable[[int], int]:
+    """`run` for numbers of a type, to be called with the address of a `Sheet`; Python's lock is let go meanwhile."""
+    return _CALL(address_of(_make_run(_SOURCE, dtype.type), types.int64(SHEET)))
+
+
+@lru_cache(maxsize=2)
+def get_help_run(dtype: np.dtype[Any]) -> Callable[[int], int]:
+    """`help_run`, in the same way."""
+    return _CALL(address_of(_make_help_run(_SOURCE, dtype.type), types.int64(SHEET)))

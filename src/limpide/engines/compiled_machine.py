@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import isfinite, prod
@@ -15,9 +16,10 @@ from limpide.engines import compiled_loops as loops
 from limpide.engines import compiled_updates as updates
 from limpide.engines.base import Noise
 from limpide.engines.compiled_blas import BLAS, GEMM, UNSHARED, WORTH_SHARING
-from limpide.engines.compiled_helpers import NOBODY, call_helpers, dismiss
+from limpide.engines.compiled_helpers import call_helpers, dismiss
 from limpide.engines.compiled_program import DENSE, KIND, write_program
 from limpide.engines.compiled_shares import share_address
+from limpide.engines.compiled_sheet import Sheet, address
 from limpide.engines.compiled_team import yield_address
 from limpide.errors import ShapeError, Unsupported, problem
 from limpide.i18n import _
@@ -44,7 +46,6 @@ EVALUATION_ROWS, EVALUATION_NUMBERS = 128, 20_000_000
 YIELD = yield_address()
 NOISY = kernel.TRAIN, kernel.GRADIENTS
 NO_NOISE, NO_LOSSES, NO_ROWS = np.zeros(0, np.float32), np.zeros(0), np.zeros(0, np.int64)
-NO_ROWS.flags.writeable = False
 
 
 class Machine:
@@ -70,28 +71,40 @@ class Machine:
         self.dtype, self.n_updates, self.step = np.dtype(dtype), n_updates, 0
         self.work, self.widest_product, self.evaluation_rows = _sizes_of(network)
         self.n_in, self.n_out = prod(network.input_shape), prod(network.output_shape)
-        given = Parameters.of(network, weights, self.dtype)
-        self._prepare(self.evaluation_rows)
-        self.load({"params": given.flat, **{f"buffer/{name}": array for name, array in given.buffers.items()}})
         self.loss_code = loops.LOSS_CODES[loss.name]
         self.rule = updates.NESTEROV if getattr(optimizer, "nesterov", False) else updates.RULES[type(optimizer)]
         self.settings, self.constant_rates = updates.settings_of(optimizer), np.zeros(0)
-        self.nobody = (_read_only(np.zeros((0, self.n_in), self.dtype)),) * 2
-        self.nothing = _read_only(np.zeros((0, self.n_out), self.dtype)), _read_only(np.zeros(0, np.int64))
+        self.has_classes = loss.labels == "classes"
+        self.sheet = Sheet()
+        self.function, self.at = kernel.get_run(self.dtype), ctypes.addressof(self.sheet)
+        given = Parameters.of(network, weights, self.dtype)
+        self._prepare(self.evaluation_rows)
+        self.load({"params": given.flat, **{f"buffer/{name}": array for name, array in given.buffers.items()}})
 
     def _prepare(self, capacity: int) -> None:
         """Room for batches of so many rows; what the next update depends on stays."""
         held = self.held() if hasattr(self, "vector") else {}
         self.program = program = write_program(self.network, capacity, len(self.optimizer.slots))
-        self.share = share_address(self.dtype) if (program.stages[:, KIND] != DENSE).any() else 0
         self.numbers, self.vector = program.numbers.astype(self.dtype), program.vector(self.dtype)
         self.labels = np.zeros(capacity, np.int64)
-        self.tools = GEMM[self.dtype], YIELD, NOBODY, self.share
-        self.tables = program.stages, self.numbers, program.places, program.bounds
-        self.no_outputs = self.vector[:0], self.vector[:0]
         self.params, self.grads, *slots = program.parts(self.vector)
         self.slots = dict(zip(self.optimizer.slots, slots, strict=False))
         self.load(held)
+        self._write_sheet()
+
+    def _write_sheet(self) -> None:
+        """What is the same in every call."""
+        program, sheet = self.program, self.sheet
+        sheet.gemm, sheet.way = GEMM[self.dtype], YIELD
+        sheet.share = share_address(self.dtype) if (program.stages[:, KIND] != DENSE).any() else 0
+        sheet.stages, sheet.n_stages = address(program.stages), len(program.stages)
+        sheet.numbers, sheet.places = address(self.numbers), address(program.places)
+        sheet.bounds, sheet.n_bounds = address(program.bounds), len(program.bounds)
+        sheet.memory, sheet.n_memory = address(self.vector), len(self.vector)
+        sheet.labels, sheet.n_labels = address(self.labels), len(self.labels)
+        sheet.n_in, sheet.n_out, sheet.block = self.n_in, self.n_out, program.capacity
+        sheet.loss, sheet.rule = self.loss_code, self.rule
+        sheet.settings, sheet.n_settings = address(self.settings), len(self.settings)
 
     def held(self) -> Tree:
         """Weights, slots and running statistics by the names of `state`, as they lie in the vector."""
@@ -121,10 +134,15 @@ class Machine:
         """
         if batch_size > self.program.capacity:
             self._prepare(batch_size)
-        program = self.program
-        given = tuple(_read_only(array) for array in (self._rows(x), *self._targets(y)))
-        order = _read_only(np.ascontiguousarray(order, np.int64))
+        program, sheet = self.program, self.sheet
+        # they are kept until the last call is over
+        rows, targets, order = self._rows(x), self._targets(y), np.ascontiguousarray(order, np.int64)
         losses = np.zeros(-(-len(order) // batch_size))
+        sheet.mode, sheet.batch, sheet.inputs, sheet.n_inputs = mode, batch_size, address(rows), len(rows)
+        if self.has_classes:
+            sheet.classes, sheet.n_classes, sheet.n_values = address(targets), len(targets), 0
+        else:
+            sheet.values, sheet.n_values, sheet.n_classes = address(targets), len(targets), 0
         streams = _Streams(program.random, noise) if program.random and mode in NOISY and noise else None
         width = streams.width if streams else 0
         # whole batches: each goes on in the streams where the one before it stopped
@@ -138,7 +156,11 @@ class Machine:
             first = start // batch_size
             left = losses[first : first + -(-len(part) // batch_size)]
             asked = measured if start + at_once >= len(order) else ()
-            begun, outputs = self._call(mode, (*given, part, drawn), batch_size, left, asked)
+            begun, outputs = self._call(part, drawn, left, asked)
+            if begun == kernel.NO_SUCH_ROW:
+                raise _outside(_("order of the rows"), len(rows), part)
+            if begun == kernel.NO_SUCH_CLASS:
+                raise _outside(_("classes"), self.n_out, targets[part])
             if mode == kernel.TRAIN:
                 self.step += begun
                 if not isfinite(left[begun - 1]):
@@ -147,45 +169,43 @@ class Machine:
         return losses, outputs
 
     def _call(
-        self, mode: int, data: tuple[np.ndarray, ...], batch_size: int, losses: np.ndarray, measured: Sequence[Array]
+        self, order: np.ndarray, noise: np.ndarray, losses: np.ndarray, measured: Sequence[Array]
     ) -> tuple[int, list[np.ndarray]]:
-        """The compiled function on some rows: how many batches were begun, and the outputs that are asked for.
+        """The compiled function on some rows: how many batches were begun, and the outputs that are asked for."""
+        sheet, rates = self.sheet, self._rates(len(losses))
+        sheet.order, sheet.n_order, sheet.n_noise = address(order), len(order), len(noise)
+        if len(noise):
+            sheet.noise = address(noise)
+        sheet.losses, sheet.n_losses, sheet.rates, sheet.step = address(losses), len(losses), address(rates), self.step
+        asked = [self._rows(x) for x in measured]
+        outputs = [np.empty((len(x), *self.network.output_shape), self.dtype) for x in asked]
+        sheet.n_asked = sheet.n_also_asked = 0
+        if asked:
+            sheet.asked, sheet.n_asked, sheet.outputs = address(asked[0]), len(asked[0]), address(outputs[0])
+        if len(asked) > 1:
+            sheet.also_asked, sheet.n_also_asked = address(asked[1]), len(asked[1])
+            sheet.also_outputs = address(outputs[1])
+        if max(sheet.batch, sheet.block) * self.widest_product > UNSHARED:
+            return self._call_with_help(len(order) + sum(map(len, asked)), (noise, rates, self.numbers)), outputs
+        return self.function(self.at), outputs
 
-        data  inputs, values, classes, the order of the rows, noise
-        """
-        asked = [_read_only(self._rows(x)) for x in measured]
-        outputs = [np.empty(len(x) * self.n_out, self.dtype) for x in asked]
-        given, left = (*data, *asked, *self.nobody[len(asked) :]), (losses, *outputs, *self.no_outputs[len(asked) :])
-        rule = self.loss_code, self.rule, self.settings, self._rates(len(losses)), self.step
-        sizes = batch_size, self.program.capacity
-        rest = self.tables, self.vector, self.labels, given, rule, sizes, left
-        if max(sizes) * self.widest_product > UNSHARED:
-            begun = self._call_with_help(mode, rest, len(data[3]) + sum(map(len, asked)))
-        else:
-            begun = _run(mode, self.tools, *rest)
-        if begun == kernel.NO_SUCH_ROW:
-            raise _outside(_("order of the rows"), len(data[0]), data[3])
-        if begun == kernel.NO_SUCH_CLASS:
-            raise _outside(_("classes"), self.n_out, data[2][data[3]])
-        return begun, [array.reshape(-1, *self.network.output_shape) for array in outputs]
-
-    def _call_with_help(self, mode: int, rest: tuple[Any, ...], n_rows: int) -> int:
+    def _call_with_help(self, n_rows: int, arrays: tuple[np.ndarray, ...]) -> int:
         """The same where products are large: BLAS is held to one thread, and the others help where that pays.
 
         n_rows  that are visited or measured
+        arrays  that the sheet names, beside those of the program
         """
-        tables, vector, _labels, given, rule, sizes, _left = rest
+        work = max(self.sheet.batch, self.sheet.block) * self.widest_product
         with BLAS as n_threads:
             # helpers for less would hardly have come before it is done
-            is_worth = max(sizes) * self.widest_product >= WORTH_SHARING
-            if n_threads == 1 or not is_worth or n_rows * self.widest_product < WORTH_HELPERS:
-                return _run(mode, self.tools, *rest)
-            gemm, way, _nobody, share = self.tools
-            desk = call_helpers(n_threads - 1, (gemm, way, share), tables, vector, given[4], rule[2])
+            if n_threads == 1 or work < WORTH_SHARING or n_rows * self.widest_product < WORTH_HELPERS:
+                return self.function(self.at)
+            kept = self.program, self.vector, self.settings, arrays
+            desk = call_helpers(n_threads - 1, self.dtype, self.sheet, kept)
             try:
-                return _run(mode, (gemm, way, desk, share), *rest)
+                return self.function(self.at)
             finally:
-                dismiss(desk)
+                dismiss(desk, self.sheet)
 
     def _rates(self, count: int) -> np.ndarray:
         """The learning rate of the next updates."""
@@ -201,24 +221,25 @@ class Machine:
         block = self.program.capacity
         at_once = max(CALL_WORK // (block * self.work + 1), 1) * block
         # no row is visited
-        data = (self.nobody[0], *self.nothing, NO_ROWS, NO_NOISE)
+        sheet = self.sheet
+        sheet.mode, sheet.batch, sheet.n_inputs, sheet.n_values, sheet.n_classes = kernel.TRAIN, block, 0, 0, 0
         parts = [x[start : start + at_once] for start in range(0, max(len(x), 1), at_once)]
-        outputs = [self._call(kernel.TRAIN, data, block, NO_LOSSES, [part])[1][0] for part in parts]
+        outputs = [self._call(NO_ROWS, NO_NOISE, NO_LOSSES, [part])[1][0] for part in parts]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def _rows(self, x: Array) -> np.ndarray:
-        """Each example as one row of numbers."""
+        """Examples of the type of the numbers, one after the other in memory."""
         if x.shape[1:] != self.network.input_shape:
             raise ShapeError(problem(_("input"), show_shape(self.network.input_shape), show_shape(x.shape[1:])))
-        return np.ascontiguousarray(x, self.dtype).reshape(len(x), self.n_in)
+        return np.ascontiguousarray(x, self.dtype)
 
-    def _targets(self, y: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Values and classes: one of the two is empty."""
-        if self.loss.labels == "classes":
-            return self.nothing[0], np.ascontiguousarray(y, np.int64)
+    def _targets(self, y: Array) -> np.ndarray:
+        """Classes or values."""
+        if self.has_classes:
+            return np.ascontiguousarray(y, np.int64)
         if y.shape[1:] != self.network.output_shape:
             raise ShapeError(problem(_("target"), show_shape(self.network.output_shape), show_shape(y.shape[1:])))
-        return np.ascontiguousarray(y, self.dtype).reshape(len(y), self.n_out), self.nothing[1]
+        return np.ascontiguousarray(y, self.dtype)
 
 
 class _Streams:
@@ -281,22 +302,6 @@ def _refuse_layer(path: str, layer: Layer) -> None:
             _refuse_layer(f"{path}.{inner}", inside)
 
 
-def _run(*arguments: Any) -> int:
-    try:
-        begun: int = kernel.run(*arguments)
-    except OSError:
-        # it is compiled, but could not be written to a full disk
-        begun = kernel.run(*arguments)
-    return begun
-
-
 def _outside(what: str, n: int, numbers: np.ndarray) -> IndexError:
     wrong = numbers[(numbers < 0) | (numbers >= n)][0]
     return IndexError(problem(what, _("numbers from 0 to {last}").format(last=n - 1), str(wrong)))
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view that is not written to: one type of argument whatever the caller gave."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

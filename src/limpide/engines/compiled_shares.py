@@ -5,14 +5,11 @@ The shares follow from the sizes alone, so that who does them, and how many do, 
 
 from __future__ import annotations
 
-import inspect
-import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import cfunc
 from numba import types as numba_types
 from numba.core import cgutils
 from numba.np.numpy_support import carray, from_dtype
@@ -26,12 +23,12 @@ from limpide.engines import (
     compiled_program,
     compiled_views,
 )
+from limpide.engines.compiled_code import address_of, fingerprint
 from limpide.engines.compiled_images import convolve, convolve_back
 from limpide.engines.compiled_loops import (
     IDENTITY,
     PRELU,
     RELU,
-    REORDER,
     activate,
     add_bias,
     fill,
@@ -202,7 +199,7 @@ def _backward(
 
 
 def _make_share(source: int) -> Callable[..., None]:
-    """The function that does one share of a stage, uncompiled; `source` as for `compiled_kernel.run`."""
+    """The function that does one share of a stage, uncompiled; `source` as `fingerprint` makes it."""
 
     def share(
         address: int,
@@ -251,30 +248,18 @@ def share_address(dtype: np.dtype[Any]) -> int:
     real, number = types.CPointer(from_dtype(dtype)), types.int64
     numbers = types.CPointer(number)
     signature = types.void(number, real, numbers, real, numbers, types.CPointer(types.float32), *[number] * 8)
-    files = (
-        compiled_blas,
-        compiled_images,
-        compiled_loops,
-        compiled_normal,
-        compiled_pooling,
-        compiled_program,
-        compiled_views,
+    function = _make_share(
+        fingerprint(
+            compiled_blas,
+            compiled_images,
+            compiled_loops,
+            compiled_normal,
+            compiled_pooling,
+            compiled_program,
+            compiled_views,
+        )
     )
-    function = _make_share(zlib.crc32("".join(map(inspect.getsource, files)).encode()))
-    options: dict[str, Any] = {"error_model": "numpy", "fastmath": REORDER}
-    compiler: Any = cfunc
-    try:
-        made = compiler(signature, cache=True, **options)(function)
-    except (RuntimeError, OSError):
-        # no folder can be written
-        made = compiler(signature, **options)(function)
-    _kept.append(made)
-    address: int = made.address
-    return address
-
-
-_kept: list[Any] = []
-"""What would be gone with its last user, though its address is still called."""
+    return address_of(function, signature)
 
 
 @intrinsic
