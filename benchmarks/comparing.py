@@ -22,7 +22,8 @@ from benchmarks.timing import ROOT, Comparison, seconds
 from limpide.experiment import trials
 from limpide.experiment.comparing import compare as compare_variants
 from limpide.experiment.comparison import Comparison as Verdict
-from limpide.many import Outcome, train_many, usable_cores
+from limpide.many import train_many, usable_cores
+from limpide.workers import Outcome
 
 N_ROUNDS = 5
 OPTIONS: dict[str, Any] = {"epochs": 150, "patience": 0, "network": "256 relu, 128 relu", "engine": "compiled"}

@@ -14,6 +14,7 @@ import pytest
 
 import limpide as lp
 from limpide import i18n
+from limpide import workers as places
 from limpide.checkpoint import read_arrays
 from limpide.errors import InputError, UnknownName
 from limpide.progress import STATE
@@ -129,10 +130,10 @@ def test_data_in_memory_and_the_language_reach_every_worker(engine, rng):
 
 
 def test_data_that_recipes_share_is_opened_once(monkeypatch):
-    from limpide import many
-
     opened = []
-    monkeypatch.setattr(many, "open_recipe", lambda *given, real=many.open_recipe: opened.append(given) or real(*given))
+    monkeypatch.setattr(
+        places, "open_recipe", lambda *given, real=places.open_recipe: opened.append(given) or real(*given)
+    )
     recipes = [IRIS.replace(engine="compiled", seed=seed) for seed in range(5)]
     assert all(outcome.run for _i, outcome in lp.train_many(recipes, workers=2))
     assert len(opened) == 1
@@ -189,6 +190,56 @@ def test_a_worker_that_is_killed_is_an_outcome_and_the_others_are_runs():
         assert_same_run(outcomes[i].run, alone(recipes[i]))
 
 
+def kept():
+    """The processes that wait for work."""
+    return [process.pid for _of, process in places._kept._waiting]
+
+
+def test_a_process_waits_for_the_next_trainings_under_the_same_circumstances(monkeypatch):
+    def train():
+        [(_i, outcome)] = lp.train_many([IRIS.replace(engine="numpy")])
+        assert_same_run(outcome.run, alone(IRIS.replace(engine="numpy")))
+
+    places._kept.end()
+    train()
+    [first] = kept()
+    train()
+    assert kept() == [first]
+    with monkeypatch.context() as patch:
+        patch.setenv("LIMPIDE_CHECKPOINT_SECONDS", "7")
+        train()
+        assert len(kept()) == 2
+    for _of, process in places._kept._waiting:
+        if process.pid == first:
+            process.kill()
+            process.wait()
+    train()
+    assert len(kept()) == 2
+    assert first not in kept()
+
+
+def test_a_process_that_goes_as_it_is_called_is_replaced():
+    goes = f"import os, sys; sys.stdin.buffer.read(1); os._exit({places.RESTED})"
+    process = subprocess.Popen([sys.executable, "-c", goes], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    places._kept.end()
+    places._kept.put(places._circumstances(), process)
+    [(_i, outcome)] = lp.train_many([IRIS.replace(engine="numpy")])
+    assert process.returncode == places.RESTED
+    assert_same_run(outcome.run, alone(IRIS.replace(engine="numpy")))
+
+
+@pytest.mark.parametrize(("large", "is_compiled", "n_processes"), [(0, True, 0), (10**9, False, 0), (10**9, True, 1)])
+def test_threads_share_large_data_and_code_that_is_not_on_disk(large, is_compiled, n_processes, monkeypatch):
+    monkeypatch.setattr("limpide.many.LARGE", large)
+    monkeypatch.setattr("limpide.many.is_compiled", lambda with_shares: is_compiled)
+    places._kept.end()
+    before = set(workers_of(os.getpid()))
+    recipes = [IRIS.replace(engine="compiled", seed=seed, epochs=200) for seed in range(6)]
+    outcomes = dict(lp.train_many(recipes, workers=2))
+    assert len(set(workers_of(os.getpid())) - before) == n_processes
+    assert_same_run(outcomes[5].run, alone(recipes[5]))
+
+
 @pytest.mark.parametrize("engine", ["compiled", "numpy"])
 def test_a_consumer_that_leaves_stops_the_workers(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("LIMPIDE_CHECKPOINT_SECONDS", "0")
@@ -200,7 +251,7 @@ def test_a_consumer_that_leaves_stops_the_workers(engine, tmp_path, monkeypatch)
         time.sleep(0.01)
     started = workers_of(os.getpid())
     outcomes.close()
-    assert all(gone(number) for number in started)
+    assert all(gone(number) for number in started if number not in kept())
     assert threading.active_count() == n_threads
     assert state.exists(), "it can be resumed"
 
@@ -243,7 +294,8 @@ def script(tmp_path):
 def test_ctrl_c_ends_a_script_and_its_workers(engine, script):
     process = script(engine)
     started = workers_of(process.pid)
-    assert len(started) == (0 if engine == "compiled" else 2)
+    # the first worker of the compiled engine is the script
+    assert len(started) == (1 if engine == "compiled" else 2)
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=30)[0] == "interrupted\n"
     assert process.returncode == 0

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from limpide.explaining import Explanation as Explanation
     from limpide.explaining import explain as explain
     from limpide.i18n import set_language as set_language
-    from limpide.many import Outcome as Outcome
     from limpide.many import train_many as train_many
     from limpide.nn.network import Network as Network
     from limpide.recipe import Recipe as Recipe
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from limpide.training import train as train
     from limpide.tuning.outcome import Search as Search
     from limpide.tuning.searching import search as search
+    from limpide.workers import Outcome as Outcome
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,7 @@ _HOMES = {
     "Network": "limpide.nn.network",
     "NetworkClassifier": "limpide.estimators.classifier",
     "NetworkRegressor": "limpide.estimators.regressor",
-    "Outcome": "limpide.many",
+    "Outcome": "limpide.workers",
     "Recipe": "limpide.recipe",
     "Run": "limpide.runs",
     "Search": "limpide.tuning.outcome",

@@ -32,7 +32,7 @@ N_EXAMPLES = 12
 class Measures(Mapping[str, Evaluation]):
     """The evaluation of each part, worked out when somebody first looks at it; it can take longer than the training.
 
-    The numbers do not depend on who looks, or when; a copy that is sent away is worked out before.
+    The numbers do not depend on who looks, or when.
     """
 
     def __init__(
@@ -67,9 +67,6 @@ class Measures(Mapping[str, Evaluation]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
-
-    def __reduce__(self) -> tuple[type[dict[str, Evaluation]], tuple[dict[str, Evaluation]]]:
-        return dict, (dict(self),)
 
 
 def conclude(

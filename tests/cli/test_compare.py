@@ -8,8 +8,8 @@ from rich.console import Console
 from limpide.cli.comparing import Display, read_knobs, strip
 from limpide.errors import LimpideError, RecipeError
 from limpide.experiment import trials as trials_module
-from limpide.many import Outcome
 from limpide.training import fit
+from limpide.workers import Outcome
 
 FAST = ["--epochs", "2", "--network", "4 relu", "--engine", "numpy", "--seeds", "3"]
 VARY = ["--vary", "activation=relu,tanh"]

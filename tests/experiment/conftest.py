@@ -7,8 +7,8 @@ import pytest
 import limpide as lp
 from limpide.errors import Diverged, LimpideError
 from limpide.experiment import trials
-from limpide.many import Outcome
 from limpide.training import fit
+from limpide.workers import Outcome
 
 
 class Here:

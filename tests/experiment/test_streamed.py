@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import limpide as lp
-from limpide import many
+from limpide import workers
 from limpide.data import streams
 from limpide.experiment import variants
 from limpide.job import prepare
@@ -47,7 +47,7 @@ def test_a_table_too_large_is_streamed_unasked_and_never_read_at_once(table, tmp
     def refuse(*_given):
         raise AssertionError("read at once")
 
-    for module in (many, variants):
+    for module in (workers, variants):
         monkeypatch.setattr(module, "open_recipe", refuse)
     terms = {"vary": {"rate": [0.1, 0.01]}, "out": tmp_path / "own", "report": False, "workers": 1, **TERMS}
     first = lp.compare(table, seeds=1, **terms)

@@ -106,6 +106,11 @@ class Dataset:
         return len(self.inputs)
 
     @property
+    def nbytes(self) -> int:
+        """What the inputs take in memory."""
+        return self.inputs.nbytes if isinstance(self.inputs, np.ndarray) else int(self.inputs.estimated_size())
+
+    @property
     def is_image(self) -> bool:
         """True when the inputs are images, false when they are a table."""
         return isinstance(self.inputs, np.ndarray)

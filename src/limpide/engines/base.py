@@ -325,6 +325,12 @@ def _pays_for_compiling(network: Network, work: int, n_updates: int) -> bool:
     return saved > 2 * (SECONDS_TO_LOAD if is_compiled(with_shares) else to_compile)
 
 
+def may_need_shares(layers: str | None) -> bool:
+    """Whether layers written like this, or chosen by limpide, may need the compiled engine's second function: all that
+    are not dense."""
+    return layers is None or any(word in layers for word in ("conv", "pool", "batchnorm", "dropout", "residual"))
+
+
 def is_compiled(with_shares: bool = False) -> bool:
     """Whether Numba keeps the compiled engine on disk, newer than its text; told without loading Numba."""
     folder = Path(__file__).parent

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from limpide.arrays import Array, Tree
-from limpide.engines.base import Noise, Precision, Trace, is_compiled
+from limpide.engines.base import Noise, Precision, Trace, is_compiled, may_need_shares
 from limpide.engines.numpy_engine import NumpyTrainer
 from limpide.errors import MissingPackage, problem
 from limpide.i18n import _
@@ -70,7 +70,7 @@ class CompiledEngine:
 
     def load_code(self, precision: Precision, layers: str) -> None:
         """Have the compiled functions at hand: an update of the smallest network brings them from the disk."""
-        with_shares = any(word in layers for word in ("conv", "pool", "batchnorm", "dropout", "residual"))
+        with_shares = may_need_shares(layers)
         if not is_compiled(with_shares):
             # a command that fails meanwhile need not wait for it
             return

@@ -20,8 +20,8 @@ from limpide.errors import Diverged, RunError
 from limpide.experiment.boards import Board, FolderBoard, write_file
 from limpide.history import Epoch
 from limpide.job import Part
-from limpide.many import Outcome
 from limpide.recipe import Recipe
+from limpide.workers import Outcome
 
 PLAN, RESULTS = "plan", "results"
 FORMAT = 1

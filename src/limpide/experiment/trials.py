@@ -14,8 +14,9 @@ from limpide.experiment.variants import Settled, Settler, Variant, settle_all
 from limpide.history import Epoch
 from limpide.i18n import _
 from limpide.job import Part
-from limpide.many import Outcome, train_many
+from limpide.many import train_many
 from limpide.recipe import Recipe
+from limpide.workers import Outcome
 
 Ended = Literal["seeds", "time", "interrupted"]
 """All seeds asked for are done; the deadline came; Ctrl-C came."""
