@@ -192,7 +192,7 @@ def test_a_worker_that_is_killed_is_an_outcome_and_the_others_are_runs():
 
 def kept():
     """The processes that wait for work."""
-    return [process.pid for _of, process in places._kept._waiting]
+    return places._kept.pids()
 
 
 def test_a_process_waits_for_the_next_trainings_under_the_same_circumstances(monkeypatch):
@@ -209,22 +209,24 @@ def test_a_process_waits_for_the_next_trainings_under_the_same_circumstances(mon
         patch.setenv("LIMPIDE_CHECKPOINT_SECONDS", "7")
         train()
         assert len(kept()) == 2
-    for _of, process in places._kept._waiting:
+    for process in places._kept._waiting:
         if process.pid == first:
-            process.kill()
+            os.kill(first, signal.SIGKILL)
             process.wait()
     train()
     assert len(kept()) == 2
     assert first not in kept()
 
 
-def test_a_process_that_goes_as_it_is_called_is_replaced():
+def test_a_process_that_goes_as_it_is_called_is_replaced(monkeypatch):
     goes = f"import os, sys; sys.stdin.buffer.read(1); os._exit({places.RESTED})"
-    process = subprocess.Popen([sys.executable, "-c", goes], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     places._kept.end()
-    places._kept.put(places._circumstances(), process)
+    with monkeypatch.context() as patch:
+        patch.setattr(places, "START", goes)
+        process = places._Process()
+    places._kept.put(process)
     [(_i, outcome)] = lp.train_many([IRIS.replace(engine="numpy")])
-    assert process.returncode == places.RESTED
+    assert process.code == places.RESTED
     assert_same_run(outcome.run, alone(IRIS.replace(engine="numpy")))
 
 
@@ -244,7 +246,6 @@ def test_threads_share_large_data_and_code_that_is_not_on_disk(large, is_compile
 def test_a_consumer_that_leaves_stops_the_workers(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("LIMPIDE_CHECKPOINT_SECONDS", "0")
     recipes = [IRIS.replace(engine=engine), FOREVER.replace(engine=engine)]
-    n_threads = threading.active_count()
     outcomes = lp.train_many(recipes, workers=2, out=tmp_path)
     assert next(outcomes)[0] == 0
     while not ((state := tmp_path / "002" / STATE).exists() and read_arrays(state)[1]["history"]):
@@ -252,7 +253,7 @@ def test_a_consumer_that_leaves_stops_the_workers(engine, tmp_path, monkeypatch)
     started = workers_of(os.getpid())
     outcomes.close()
     assert all(gone(number) for number in started if number not in kept())
-    assert threading.active_count() == n_threads
+    assert not [thread for thread in threading.enumerate() if "_serve" in thread.name]
     assert state.exists(), "it can be resumed"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ IN_THIS_PROCESS = ("compiled",)
 
 LARGE = 20_000_000
 """Bytes of data that are not read once for each process where threads can share them."""
+
+UNTIL_READY = 0.02
+"""Seconds between two looks at a process that is being started."""
 
 LOOKS_UP = 0.2
 """Seconds after which a wait lets Ctrl-C through."""
@@ -144,18 +148,24 @@ class _Crew:
         process = self._processes[worker]
         with suppress(Stopped):
             while (task := self.tasks.get()) is not None and not self._is_stopped.is_set():
-                place = self._here if self._is_for_here(task.recipe, worker) else process
+                is_shared = task.recipe.engine in IN_THIS_PROCESS
+                is_for_here = is_shared and (worker == 0 or self._is_for_here(task.recipe))
+                if is_shared and not is_for_here and not process.is_ready():
+                    # the first worker may have done it before
+                    self.tasks.put(task)
+                    time.sleep(UNTIL_READY)
+                    continue
+                place = self._here if is_for_here else process
                 outcome = place.train(task, lambda epoch, i=task.number: self._tell(i, epoch))  # type: ignore[misc]
                 # what was killed by `stop` did not fail
                 if outcome.run is not None or not self._is_stopped.is_set():
                     self.news.put((task.number, outcome))
         process.end()
 
-    def _is_for_here(self, recipe: Recipe, worker: int) -> bool:
-        if recipe.engine not in IN_THIS_PROCESS:
-            return False
+    def _is_for_here(self, recipe: Recipe) -> bool:
+        """Whether another worker than the first trains in this process too."""
         # what is not on disk would be compiled by each process
-        if worker == 0 or not is_compiled(may_need_shares(recipe.network.layers)):
+        if not is_compiled(may_need_shares(recipe.network.layers)):
             return True
         try:
             dataset = self._here.open(recipe)

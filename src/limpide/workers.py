@@ -135,18 +135,33 @@ class Elsewhere:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._process: subprocess.Popen[bytes] | None = None
-        self._circumstances: tuple[Any, ...] = ()
+        self._process: _Process | None = None
         self._lock, self._is_at_work, self._is_ended = threading.Lock(), False, False
+
+    def is_ready(self) -> bool:
+        """Whether the process has begun, or failed to; the first to ask calls for it."""
+        with self._lock:
+            return (self._process or self._called()).is_ready.is_set()
+
+    def _called(self) -> _Process:
+        if self._is_ended:
+            raise Stopped
+        if self._process is not None and self._process.code is not None:
+            self._process.end()
+            self._process = None
+        if self._process is None:
+            self._process = _kept.take(_circumstances()) or _Process()
+            self._process.send((get_language(), self._terms))
+        return self._process
 
     def train(self, task: Task, tell: Tell) -> Outcome:
         """The outcome of a recipe."""
         while True:
             try:
-                process = self._start()
-                assert process.stdin is not None and process.stdout is not None
-                _send(process.stdin, task)
-                while not isinstance(news := pickle.load(process.stdout), Outcome):
+                with self._lock:
+                    process, self._is_at_work = self._called(), True
+                process.send(task)
+                while not isinstance(news := process.receive(), Outcome):
                     tell(news)
                 self._is_at_work = False
                 return news
@@ -154,117 +169,135 @@ class Elsewhere:
                 if not self._has_rested(error):
                     return Outcome(task.recipe, None, self._died(task.number, error))
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._is_ended:
-                raise Stopped
-            self._is_at_work = True
-            if self._process is not None and self._process.poll() is not None:
-                _release(self._process)
-                self._process = None
-            if self._process is None:
-                self._circumstances = _circumstances()
-                self._process = _kept.take(self._circumstances) or _new_process()
-                assert self._process.stdin is not None
-                _send(self._process.stdin, (get_language(), self._terms))
-            return self._process
-
     def _has_rested(self, error: Exception) -> bool:
         """Whether the process had ended by itself, before it knew of the training."""
         with self._lock:
-            if not isinstance(error, EOFError | OSError) or self._process is None or self._process.wait() != RESTED:
-                return False
-            _release(self._process)
-            self._process = None
-            return True
+            gone = self._process if isinstance(error, EOFError | OSError) else None
+            return gone is not None and gone.wait() == RESTED
 
     def _died(self, index: int, error: Exception) -> LimpideError:
         where, got, mend = _("recipe {n}").format(n=index + 1), str(error), ""
         with self._lock:
             if self._process is not None:
-                self._process.kill()
-                code = _release(self._process)
-                got = _("one that ended with code {code}").format(code=code)
-                if code < 0:
-                    mend = _("it was killed, or ran out of memory: train with fewer workers")
+                if isinstance(error, EOFError | OSError):
+                    code = self._process.wait()
+                    got = _("one that ended with code {code}").format(code=code)
+                    if code < 0:
+                        mend = _("it was killed, or ran out of memory: train with fewer workers")
+                self._process.end()
                 self._process = None
         return LimpideError(problem(where, _("a process that trains it to the end"), got, mend))
 
     def end(self) -> None:
-        """Kill the process if it is at work, else keep it; none is started any more."""
+        """Kill the process if it is at work, else keep it; none is called any more."""
         with self._lock:
             self._is_ended = True
             if self._process is None:
                 return
             if self._is_at_work:
-                self._process.kill()
-                _release(self._process)
+                self._process.end()
             else:
-                _kept.put(self._circumstances, self._process)
+                _kept.put(self._process)
             self._process = None
 
 
 def _circumstances() -> tuple[Any, ...]:
-    """What a process was started under."""
+    """What a process is started under."""
     read = sorted(pair for pair in os.environ.items() if pair[0].startswith(READ_AT_START))
     return os.getcwd(), tuple(sys.path), tuple(read)
 
 
-class _Kept:
-    """Processes that wait for work, each with its circumstances."""
+class _Process:
+    """A process that trains what it is sent.
+
+    is_ready  set once it has all that it needs to begin
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[tuple[tuple[Any, ...], subprocess.Popen[bytes]]] = []
+        self.circumstances, self.is_ready = _circumstances(), threading.Event()
+        # not `multiprocessing`, which would run the user's script again in each process
+        self._popen = subprocess.Popen(
+            [sys.executable, "-c", START.format(path=sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **dict.fromkeys(THREADS, "1")},
+        )
+        self.pid = self._popen.pid
+        threading.Thread(target=self._hear_first_word, daemon=True).start()
 
-    def take(self, circumstances: tuple[Any, ...]) -> subprocess.Popen[bytes] | None:
-        """One of these circumstances that has not ended."""
+    def _hear_first_word(self) -> None:
+        with suppress(Exception):
+            pickle.load(self._popen.stdout)  # type: ignore[arg-type]
+        self.is_ready.set()
+
+    def send(self, message: Any) -> None:
+        """Raises  OSError when it has ended; what pickle says of what cannot be sent"""
+        _send(self._popen.stdin, message)
+
+    def receive(self) -> Any:
+        """What it says next; EOFError when it has ended."""
+        self.is_ready.wait()
+        return pickle.load(self._popen.stdout)  # type: ignore[arg-type]
+
+    @property
+    def code(self) -> int | None:
+        """The code it ended with; None while it lives."""
+        return self._popen.poll()
+
+    def wait(self) -> int:
+        """Wait for its end; the code it ended with."""
+        return self._popen.wait()
+
+    def end(self) -> int:
+        """Kill it if it lives, close its pipes; the code it ended with."""
+        self._popen.kill()
+        code = self.wait()
+        self.is_ready.wait()
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+        return code
+
+
+class _Kept:
+    """Processes that wait for work."""
+
+    def __init__(self) -> None:
+        self._lock, self._waiting = threading.Lock(), list[_Process]()
+
+    def take(self, circumstances: tuple[Any, ...]) -> _Process | None:
+        """One that was started under these circumstances and has not ended."""
         with self._lock:
-            for entry in [entry for entry in self._waiting if entry[1].poll() is not None]:
-                self._waiting.remove(entry)
-                _release(entry[1])
-            for entry in self._waiting:
-                if entry[0] == circumstances:
-                    self._waiting.remove(entry)
-                    return entry[1]
+            for process in [process for process in self._waiting if process.code is not None]:
+                self._waiting.remove(process)
+                process.end()
+            for process in self._waiting:
+                if process.circumstances == circumstances:
+                    self._waiting.remove(process)
+                    return process
             return None
 
-    def put(self, circumstances: tuple[Any, ...], process: subprocess.Popen[bytes]) -> None:
+    def put(self, process: _Process) -> None:
         """One that has no work for now."""
         with self._lock:
-            self._waiting.append((circumstances, process))
+            self._waiting.append(process)
+
+    def pids(self) -> list[int]:
+        """The system's numbers for them."""
+        with self._lock:
+            return [process.pid for process in self._waiting]
 
     def end(self) -> None:
         """Kill them all."""
         with self._lock:
-            for _of, process in self._waiting:
-                process.kill()
-                _release(process)
+            for process in self._waiting:
+                process.end()
             self._waiting.clear()
 
 
 _kept = _Kept()
 atexit.register(_kept.end)
-
-
-def _new_process() -> subprocess.Popen[bytes]:
-    # not `multiprocessing`, which would run the user's script again in each process
-    return subprocess.Popen(
-        [sys.executable, "-c", START.format(path=sys.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **dict.fromkeys(THREADS, "1")},
-    )
-
-
-def _release(process: subprocess.Popen[bytes]) -> int:
-    """Wait for its end, close its pipes; the code it ended with."""
-    code = process.wait()
-    for pipe in (process.stdin, process.stdout):
-        with suppress(OSError):
-            if pipe is not None:
-                pipe.close()
-    return code
 
 
 def _send(pipe: Any, message: Any) -> None:
@@ -285,6 +318,7 @@ def serve() -> None:
     # whatever a library prints must not come between
     os.dup2(2, 1)
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    _send(told, "ready")
 
     def listen() -> None:
         with suppress(EOFError, pickle.UnpicklingError, OSError):
