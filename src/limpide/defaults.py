@@ -24,6 +24,9 @@ FEW_ROWS = 1_000
 VALIDATION_SHARE_OF_FEW = 0.15
 """Of fewer rows, or when to stop is a matter of luck; of more, a tenth tells it and leaves the rest to learn from."""
 
+AVERAGE = 0.8
+"""Share of the mean so far in the mean of the weights over the epochs: it looks back on five of them or so."""
+
 MOST_UPDATES = 30_000
 """Updates after which a default training has had its chance; early stopping nearly always comes first."""
 
@@ -117,7 +120,7 @@ def _layers(input_shape: Shape, n_outputs: int, n_train: int, task: str) -> tupl
 
 
 def settle_training(choices: Choices, network: Network, task: str, n_train: int) -> None:
-    """Loss, optimizer and its rate, batch, epochs, patience."""
+    """Loss, optimizer and its rate, mean of the weights, batch, epochs, patience."""
     settle = choices.settle
     probable = getattr(network.layers[-1], "function", "") in ("sigmoid", "softmax")
     losses = {
@@ -135,6 +138,11 @@ def settle_training(choices: Choices, network: Network, task: str, n_train: int)
         if family in OPTIMIZERS:
             default = OPTIMIZERS[family].__dataclass_fields__["rate"].default
             settle("optimizer.rate", default, _("the usual rate of {name}").format(name=name))
+    asked = choices.recipe.training
+    if asked.epochs is None and asked.patience is None and choices.recipe.optimizer.schedule == "constant":
+        # of a few epochs, if so many were asked for, the first ones weigh too much; a rate that falls settles by itself
+        why = _("what is measured and kept is the mean of the weights over the epochs, the last ones most")
+        settle("training.average", AVERAGE, why)
     batch = settle("training.batch_size", _batch_size(n_train), _("small for few rows, larger for many"))
     updates = ceil(n_train / batch)
     epochs = min(500, max(20, ceil(MOST_UPDATES / updates)))

@@ -70,6 +70,7 @@ class Stop:
 
     best_epoch  the epoch whose weights were kept: the lowest validation loss
     place       diverged: the layer, the tensor and the update where NaN or Inf first stood
+    is_mean     what is kept is the mean of the weights over the epochs up to that one
     """
 
     reason: Reason
@@ -78,10 +79,16 @@ class Stop:
     best_loss: float
     patience: int = 0
     place: str = ""
+    is_mean: bool = False
 
     def sentence(self) -> str:
         """The reason in words, in the user's language."""
-        kept = _("the weights of epoch {best} are kept").format(best=self.best_epoch)
+        kept = (
+            _("the mean of the weights up to epoch {best} is kept")
+            if self.is_mean
+            else _("the weights of epoch {best} are kept")
+        )
+        kept = kept.format(best=self.best_epoch)
         if self.reason == "patience":
             return ngettext(
                 "stopped at epoch {epoch}: {n} epoch without a better validation loss; {kept}",
@@ -100,7 +107,8 @@ class Stop:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON."""
-        return asdict(self)
+        # a run whose weights are those of one epoch is written as before there were means
+        return {name: value for name, value in asdict(self).items() if name != "is_mean" or value}
 
 
 @dataclass(frozen=True)

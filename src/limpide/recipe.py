@@ -120,6 +120,14 @@ class TrainingSection(Section):
         le=10_000_000,
         description=N_("epochs without a better validation loss before stopping; 0: never"),
     )
+    average: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description=N_(
+            "share of the mean so far in the mean of the weights that each epoch is measured by; 0: no mean"
+        ),
+    )
     shift: int = Field(
         default=0, ge=0, le=64, description=N_("pixels that a training image is moved by at most, anew in each epoch")
     )
@@ -290,7 +298,11 @@ class Recipe(Section):
 
     def hash(self) -> str:
         """What tells recipes apart: the SHA-256 of the values, in a form that does not depend on their order."""
-        text = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
+        values = self.model_dump()
+        if self.training.average is None:
+            # recipes of before the key was there keep their hash: their trainings go on
+            del values["training"]["average"]
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_toml(self, comments: Mapping[str, str] | None = None) -> str:

@@ -43,6 +43,7 @@ class Walk:
     norms    by layer, the norm of the gradient at the start and at the end of every epoch
     n_rows   that the gradients were taken on
     gap      how far the weights of the best epoch lie from the run's own, as a share of their norm
+    is_mean  the weights of an epoch are their mean over the epochs so far, which is what the run keeps
     """
 
     epochs: list[int]
@@ -50,6 +51,7 @@ class Walk:
     norms: dict[str, list[float]]
     n_rows: int
     gap: float
+    is_mean: bool = False
 
 
 @dataclass(eq=False)
@@ -92,7 +94,7 @@ class Reopened:
         for epoch in range(n_epochs + 1):
             if epoch and next(iter(training), None) is None:
                 break
-            weights = training.trainer.weights()
+            weights = training.weights()
             if epoch % every == 0 or epoch in (run.stop.best_epoch, n_epochs):
                 walk.epochs.append(epoch)
                 walk.weights.append(weights)
@@ -123,7 +125,7 @@ class Reopened:
                     _("training again"), expected, got, _("its initial weights were given, or the machine is another")
                 )
             )
-        return Walk(walk.epochs, walk.weights, walk.norms, walk.n_rows, gap)
+        return Walk(walk.epochs, walk.weights, walk.norms, walk.n_rows, gap, run.stop.is_mean)
 
 
 def gradient_norms(opened: Reopened, weights: Tree, rows: Rows) -> dict[str, float]:

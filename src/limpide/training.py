@@ -16,6 +16,7 @@ import numpy as np
 
 from limpide import seeds
 from limpide.arrays import Tree
+from limpide.averaging import Averaged
 from limpide.data.dataset import Note
 from limpide.data.shifts import shifted
 from limpide.distributed import place, steady
@@ -65,10 +66,20 @@ class Fit:
         initial = job.network.initialize(seeds.stream(recipe.seed, "weights"), weights)
         self._best: Tree = initial
         self._optimizer = recipe.optimizer.build()
-        self.trainer: Trainer = get_engine(job.engine.name).trainer(
-            job.network, job.loss, self._optimizer, initial, job.n_updates, recipe.precision
+        self._averaged = Averaged(
+            get_engine(job.engine.name),
+            job.network,
+            job.loss,
+            self._optimizer,
+            initial,
+            job.n_updates,
+            recipe.precision,
+            training.average or 0.0,
         )
+        self.trainer: Trainer = self._averaged.trainer
+        self._is_mean = self._averaged.share > 0
         self._state: Tree = self.trainer.state()
+        self._mean = self._averaged.state
         self._is_mid_epoch = False
         dtype = np.dtype(recipe.dtype)
         self._train, *measured = (
@@ -110,6 +121,9 @@ class Fit:
         started, number, noise = self._start_epoch()
         if self.job.streamed is None:
             ((x, y, order),) = self._windows(number)
+            if self._is_mean:
+                # what is measured is known only once the mean has moved
+                return self._end_epoch(number, started, self.trainer.run(x, y, order, self.batch_size, noise))
             told = run_and_evaluate(self.trainer, x, y, order, self.batch_size, noise, self._gauge.x)
             return self._end_epoch(number, started, *told)
         losses: list[np.ndarray] = []
@@ -171,8 +185,10 @@ class Fit:
         outputs  for the rows that are measured, with the weights of the moment, where they are known already
         """
         readings: list[Reading] = []
+        state = self.trainer.state()
         if isfinite(losses[-1]):
-            readings = self._gauge.read(outputs or [self.trainer.evaluate(x) for x in self._gauge.x])
+            self._averaged.take(state)
+            readings = self._gauge.read(outputs or [self._averaged.evaluate(x) for x in self._gauge.x])
         self._seconds += time.perf_counter() - started
         # what is not finite is looked for, and named
         if not readings or not all(isfinite(loss) for loss, _metrics in readings):
@@ -192,11 +208,15 @@ class Fit:
             seconds=self._seconds,
         )
         self.history.append(epoch)
-        self._state, self._is_mid_epoch = self.trainer.state(), False
+        self._state, self._mean, self._is_mid_epoch = state, self._averaged.state, False
         if validation_loss < self.best_loss:
-            self.best_loss, self.best_epoch, self._best = validation_loss, number, self.trainer.weights()
+            self.best_loss, self.best_epoch, self._best = validation_loss, number, self.weights()
         self._judge()
         return epoch
+
+    def weights(self) -> Tree:
+        """A copy of what the last epoch was measured with, by full name: the trainer's own weights, or their mean."""
+        return self._averaged.weights()
 
     def _judge(self) -> None:
         """Stop when patience is used up or every epoch is done."""
@@ -206,7 +226,9 @@ class Fit:
             self._end("epochs")
 
     def _end(self, reason: Reason, place: str = "") -> None:
-        self.stop = Stop(reason, len(self.history), self.best_epoch, self.best_loss, self.patience, place)
+        self.stop = Stop(
+            reason, len(self.history), self.best_epoch, self.best_loss, self.patience, place, self._is_mean
+        )
 
     def interrupt(self, reason: Reason = "interrupted") -> None:
         """Stop here, keeping the best weights so far."""
@@ -216,6 +238,7 @@ class Fit:
     def _diverged(self, number: int, n_losses: int) -> None:
         """Find where NaN or Inf first stood: go back to the start of the epoch and walk to the bad update."""
         self.trainer.load_state(self._state)
+        self._averaged.load_state(self._mean)
         noise, place = self.noise(number), None
         for i, (x, y, rows) in enumerate(self.batches(number)):
             # the streams of noise move on with each pass: the step that is opened gets those of the step that is made
@@ -245,6 +268,7 @@ class Fit:
     def state(self) -> tuple[Tree, dict[str, Any]]:
         """All that the rest of the training depends on, as of the last epoch's end: arrays, and facts as JSON."""
         arrays = {f"trainer/{name}": array for name, array in self._state.items()}
+        arrays |= {f"mean/{name}": array for name, array in self._mean.items()}
         arrays |= {f"best/{name}": array for name, array in self._best.items()}
         facts = {
             "recipe": self.job.recipe.hash(),
@@ -273,12 +297,14 @@ class Fit:
         inferences = [Inference(**inference) for inference in facts["inferences"]]
         self.job = replace(self.job, engine=Choice(*facts["engine"]), inferences=inferences)
         self._has_given_weights = facts["has_given_weights"]
-        kept: dict[str, Tree] = {"trainer": {}, "best": {}}
+        kept: dict[str, Tree] = {"trainer": {}, "mean": {}, "best": {}}
         for name, array in arrays.items():
             kind, _slash, rest = name.partition("/")
             kept[kind][rest] = array
-        self._state, self._best, self._is_mid_epoch = kept["trainer"], kept["best"], False
+        self._state, self._mean, self._best = kept["trainer"], kept["mean"], kept["best"]
         self.trainer.load_state(self._state)
+        self._averaged.load_state(self._mean)
+        self._is_mid_epoch = False
         self.history = [Epoch(**epoch) for epoch in facts["history"]]
         self.best_epoch = facts["best_epoch"]
         self.best_loss = float("inf") if facts["best_loss"] is None else facts["best_loss"]
@@ -306,6 +332,14 @@ class Fit:
         if self._has_given_weights:
             text = _("the initial weights were given: the recipe alone does not redo this run")
             notes.append(Note("warning", _("weights"), text))
+        if self._is_mean:
+            text = _(
+                "each epoch is measured with, and the run keeps, a mean of the weights over the epochs: at the end of "
+                "each, {share} of the mean so far and {rest} of the weights then"
+            )
+            share = self._averaged.share
+            numbers = {"share": format_number(share), "rest": format_number(1 - share)}
+            notes.append(Note("info", _("training"), text.format(**numbers)))
         n_measured = len(self._gauge.x[0])
         if n_measured < len(self._train.x):
             text = _("{n} of the training rows were measured, drawn once")

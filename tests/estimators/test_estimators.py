@@ -263,6 +263,7 @@ def test_every_parameter_reaches_the_training():
         "epochs": 3,
         "batch_size": 10,
         "patience": 2,
+        "average": 0.5,
         "validation": 0.2,
         "standardise": False,
         "engine": "numpy",

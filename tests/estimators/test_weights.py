@@ -12,6 +12,7 @@ from sklearn.metrics import mean_squared_error
 from sklearn.preprocessing import StandardScaler
 
 from limpide import NetworkClassifier, NetworkRegressor
+from limpide.averaging import Averaged
 from limpide.engines.base import ENGINES, get_engine
 from limpide.errors import DataError, MissingPackage
 from limpide.estimators.learning import learn
@@ -52,8 +53,8 @@ def test_the_loss_that_stops_the_training_is_weighted(rng):
     network, loss = Network.parse("2, 1"), LOSSES["mse"]
     recipe = Recipe.from_options("arrays", batch_size=10, patience=1)
     train, held = (Rows(*(rng.normal(size=(30, k)) for k in (2, 1)), rng.uniform(0.1, 3, 30)) for _ in range(2))
-    trainer = get_engine("numpy").trainer(network, loss, make_optimizer("sgd"), network.initialize(rng))
-    course = learn(trainer, loss, recipe, train, held, epochs=1)
+    averaged = Averaged(get_engine("numpy"), network, loss, make_optimizer("sgd"), network.initialize(rng))
+    course = learn(averaged, loss, recipe, train, held, epochs=1)
     predicted = held.x @ course.weights["0.dense.W"] + course.weights["0.dense.b"]
     expected = mean_squared_error(held.y, predicted, sample_weight=held.weight)
     assert course.held_losses == [pytest.approx(expected, rel=1e-5)]

@@ -33,6 +33,12 @@ RECIPE_OPTIONS: dict[str, tuple[str, str, type, str]] = {
     "--rate": ("rate", "R", float, _("Learning rate.")),
     "--loss": ("loss", "NAME", str, _("What training lowers, such as mse or cross_entropy.")),
     "--patience": ("patience", "N", int, _("Epochs without progress before stopping; 0 means never.")),
+    "--average": (
+        "average",
+        "A",
+        float,
+        _("Share of the mean so far in the mean of the weights that is kept; 0: none."),
+    ),
     "--split": ("split", "METHOD", str, _("Which rows test: random, stratified, group, hash, time, last, ...")),
     "--split-by": ("split_column", "COL", str, _("The column of the groups or of the time.")),
     "--validation": ("validation", "SHARE", float, _("Share of the rows that stops the training.")),

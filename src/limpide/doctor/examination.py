@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from limpide import seeds
+from limpide.averaging import Averaged
 from limpide.baselines import BASELINES, fit_baselines
 from limpide.data.leaks import Leak, find_leaks
 from limpide.doctor.measures import Record, Units, count_units
@@ -188,21 +189,26 @@ class Examination:
         x, y = part.x[rows].astype(dtype, copy=False), part.y[rows]
         y = y.astype(dtype, copy=False) if y.dtype.kind == "f" else y
         updates = min(2 * kept.updates, HALF_UPDATES)
-        trainer = get_engine(job.engine.name).trainer(
+        averaged = Averaged(
+            get_engine(job.engine.name),
             job.network,
             job.loss,
             recipe.optimizer.build(),
             job.network.initialize(seeds.stream(recipe.seed, "weights")),
             updates,
             recipe.precision,
+            recipe.training.average or 0.0,
         )
+        trainer = averaged.trainer
         per_epoch, lowest = -(-len(rows) // size), np.inf
         n_epochs = max(1, updates // per_epoch)
         for epoch in range(1, n_epochs + 1):
             order = seeds.stream(recipe.seed, "order", epoch).permutation(len(rows))
             trainer.run(x, y, order, size, _noise(recipe.seed, epoch))
+            if averaged.share:
+                averaged.take(trainer.state())
             if epoch == n_epochs or epoch % max(1, n_epochs // HALF_LOOKS) == 0:
-                loss = job.loss.mean(trainer.evaluate(held.x.astype(dtype, copy=False)), held.y)
+                loss = job.loss.mean(averaged.evaluate(held.x.astype(dtype, copy=False)), held.y)
                 lowest = min(lowest, loss) if isfinite(loss) else lowest
         return float(lowest)
 

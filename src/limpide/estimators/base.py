@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from limpide import seeds
 from limpide.arrays import Tree
+from limpide.averaging import Averaged
 from limpide.defaults import Choices, settle_network, settle_training
-from limpide.engines.base import Trainer, choose_engine, get_engine
+from limpide.engines.base import choose_engine, get_engine
 from limpide.errors import DataError, RecipeError, UnknownName, problem
 from limpide.estimators.learning import Course, learn
 from limpide.estimators.rows import Rows, Scaling, Visits, held_out
@@ -39,6 +40,7 @@ RECIPE_OPTIONS = (
     "epochs",
     "batch_size",
     "patience",
+    "average",
     "validation",
     "standardise",
     "engine",
@@ -66,6 +68,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     _seed: int
     _epochs_done: int
     _state: Tree
+    _mean: Tree
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         epochs: int | None = None,
         batch_size: int | None = None,
         patience: int | None = None,
+        average: float | None = None,
         validation: float | None = 0.1,
         standardise: bool = True,
         engine: str = "auto",
@@ -100,6 +104,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.batch_size = batch_size
         self.patience = patience
+        self.average = average
         self.validation = validation
         self.standardise = standardise
         self.engine = engine
@@ -166,11 +171,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         train, held = rows.taken(~is_held), rows.taken(is_held) if is_held.any() else None
         if not goes_on:
             self._fit_scaling(train, recipe)
-        trainer, loss = self._trainer(recipe, Visits(train.weight).count, goes_on)
+        averaged, loss = self._trainer(recipe, Visits(train.weight).count, goes_on)
         epochs = self.recipe_.training.epochs
         assert epochs is not None
         prepared = None if held is None else self._prepared(held)
-        course = learn(trainer, loss, self.recipe_, self._prepared(train), prepared, epochs, self._epochs_done)
+        course = learn(averaged, loss, self.recipe_, self._prepared(train), prepared, epochs, self._epochs_done)
         self._keep(course)
         if course.is_broken:
             text = _("NaN or Inf came up after epoch {epoch}: the weights of epoch {best} are kept; take a lower rate")
@@ -192,15 +197,16 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         rows = Rows.distinct(X, self._columns(y), weight)
         if is_first:
             self._state = {}
-            self._fit_scaling(rows, self._recipe())
-        trainer, loss = self._trainer(self._recipe(), Visits(rows.weight).count, goes_on=not is_first)
+            self._fit_scaling(rows, self._recipe(holds_out=False))
+        averaged, loss = self._trainer(self._recipe(holds_out=False), Visits(rows.weight).count, goes_on=not is_first)
         if self._state:
-            trainer.load_state(self._state)
+            averaged.trainer.load_state(self._state)
+            averaged.load_state(self._mean or averaged.state)
         before = [] if is_first else self.loss_curve_
-        self._keep(learn(trainer, loss, self.recipe_, self._prepared(rows), None, 1, self._epochs_done))
+        self._keep(learn(averaged, loss, self.recipe_, self._prepared(rows), None, 1, self._epochs_done))
         self.loss_curve_ = [*before, *self.loss_curve_]
         self.n_iter_ = self.best_epoch_ = len(self.loss_curve_)
-        self._state = trainer.state()
+        self._state, self._mean = averaged.trainer.state(), averaged.state
         return self
 
     def _begin(self) -> None:
@@ -208,11 +214,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._epochs_done = 0
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self, holds_out: bool = True) -> Recipe:
         """The parameters as a recipe, its names and numbers checked."""
         given = {name: getattr(self, name) for name in RECIPE_OPTIONS}
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-        if not plain["validation"]:
+        if not (holds_out and plain["validation"]):
             # nothing held out, nothing to be patient about
             plain |= {"validation": None, "patience": 0}
         recipe = Recipe.from_options("arrays", seed=self._seed, **plain)
@@ -224,7 +230,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         self.scaling_ = Scaling.of(train.x, train.weight) if standardise else Scaling.none(train.x.shape[1])
         self._fit_target(train)
 
-    def _trainer(self, recipe: Recipe, n_visits: int, goes_on: bool) -> tuple[Trainer, Loss]:
+    def _trainer(self, recipe: Recipe, n_visits: int, goes_on: bool) -> tuple[Averaged, Loss]:
         """A trainer that starts from fresh weights or from those at hand; what was left open is settled."""
         task, n_outputs = self._task()
         choices = Choices(recipe, {}, "arrays")
@@ -240,10 +246,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         n_updates = training.epochs * -(-n_visits // training.batch_size)
         engine = choose_engine(recipe.engine, network, n_updates)
         weights = self.weights_ if goes_on else network.initialize(seeds.stream(recipe.seed, "weights"))
-        trainer = get_engine(engine.name).trainer(network, loss, recipe.optimizer.build(), weights, n_updates)
+        optimizer, share = recipe.optimizer.build(), training.average or 0.0
+        averaged = Averaged(get_engine(engine.name), network, loss, optimizer, weights, n_updates, share=share)
         self.recipe_, self.inferences_ = recipe, choices.made
         self.network_, self.engine_ = network, engine.name
-        return trainer, loss
+        return averaged, loss
 
     def _prepared(self, rows: Rows) -> Rows:
         return rows._replace(x=self.scaling_.applied(rows.x).astype(np.float32), y=self._encoded(rows.y))

@@ -10,7 +10,8 @@ import numpy as np
 
 from limpide import seeds
 from limpide.arrays import Tree
-from limpide.engines.base import Noise, Trainer
+from limpide.averaging import Averaged
+from limpide.engines.base import Noise
 from limpide.errors import Diverged, problem
 from limpide.estimators.rows import Rows, Visits
 from limpide.i18n import _, format_count, format_number
@@ -22,7 +23,7 @@ from limpide.recipe import Recipe
 class Course:
     """How a training went.
 
-    weights      the best, by full name
+    weights      the best, by full name: those of the trainer, or their mean
     losses       of each epoch: the mean of its batches' losses, each before its update
     held_losses  of each epoch, on the rows held out; empty without any
     best_epoch   counted from 1: the epoch whose weights were kept
@@ -37,7 +38,7 @@ class Course:
 
 
 def learn(
-    trainer: Trainer, loss: Loss, recipe: Recipe, train: Rows, held: Rows | None, epochs: int, done: int = 0
+    averaged: Averaged, loss: Loss, recipe: Recipe, train: Rows, held: Rows | None, epochs: int, done: int = 0
 ) -> Course:
     """Train until `epochs` have passed, or as many as `patience` without a better loss on the rows held out.
 
@@ -47,12 +48,15 @@ def learn(
     """
     batch_size, patience = recipe.training.batch_size, recipe.training.patience
     assert batch_size is not None and patience is not None
+    trainer = averaged.trainer
     visits, start = Visits(train.weight), seeds.stream(recipe.seed, "visits").random()
     course, best = Course(), inf
     for epoch in range(1, epochs + 1):
         order = seeds.stream(recipe.seed, "order", done + epoch).permutation(visits.rows(done + epoch, start))
         losses = trainer.run(train.x, train.y, order, batch_size, _noise(recipe.seed, done + epoch))
-        held_loss = 0.0 if held is None or not isfinite(losses[-1]) else _mean_loss(trainer, loss, held)
+        if averaged.share and isfinite(losses[-1]):
+            averaged.take(trainer.state())
+        held_loss = 0.0 if held is None or not isfinite(losses[-1]) else _mean_loss(averaged, loss, held)
         if not (isfinite(losses[-1]) and isfinite(held_loss)):
             if held is None or not course.weights:
                 raise _diverged(epoch, recipe)
@@ -65,11 +69,11 @@ def learn(
             continue
         course.held_losses.append(held_loss)
         if held_loss < best:
-            best, course.best_epoch, course.weights = held_loss, epoch, trainer.weights()
+            best, course.best_epoch, course.weights = held_loss, epoch, averaged.weights()
         elif patience and epoch - course.best_epoch >= patience:
             return course
     if held is None:
-        course.best_epoch, course.weights = len(course.losses), trainer.weights()
+        course.best_epoch, course.weights = len(course.losses), averaged.weights()
     return course
 
 
@@ -78,10 +82,10 @@ def _noise(seed: int, epoch: int) -> Noise:
     return lru_cache(maxsize=None)(lambda path: seeds.stream(seed, "noise", epoch, path))
 
 
-def _mean_loss(trainer: Trainer, loss: Loss, rows: Rows) -> float:
+def _mean_loss(averaged: Averaged, loss: Loss, rows: Rows) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         # what is not finite is looked for by the caller
-        return float(rows.weight @ loss.value(trainer.evaluate(rows.x), rows.y) / rows.weight.sum())
+        return float(rows.weight @ loss.value(averaged.evaluate(rows.x), rows.y) / rows.weight.sum())
 
 
 def _diverged(epoch: int, recipe: Recipe) -> Diverged:

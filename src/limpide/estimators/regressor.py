@@ -34,6 +34,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
     epochs             passes over the rows, at most
     batch_size         rows per update
     patience           epochs without a better loss on the held-out rows before training stops; 0 never stops it
+    average            share of the mean so far in the mean of the weights over the epochs, which is measured and kept;
+                       0 keeps the weights of one epoch, and so does None where epochs, patience or a schedule are given
+                       or nothing is held out
     validation         share of the rows that is held out to stop training and to choose the best epoch; 0 or None
                        trains on all rows to the last epoch, and so do data with fewer than ten distinct rows to hold
                        out

@@ -170,6 +170,8 @@ class Explanation:
         row = _("row {n} of the data").format(n=self.sample.number) if self.sample.number is not None else _("one row")
         if self.moment is None:
             text = _("{row}; the weights kept, of epoch {epoch}; nothing dropped, running statistics, as in predict")
+            if self.run.stop.is_mean:
+                text = _("{row}; the mean of the weights up to epoch {epoch}; nothing dropped, running statistics")
             lines.append(text.format(row=row, epoch=self.run.stop.best_epoch))
             if self.step.has_target:
                 lines.append(_("the update is what this row alone would do to them, with a fresh optimizer"))

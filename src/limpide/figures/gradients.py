@@ -43,9 +43,14 @@ def gradient_norms(opened: Reopened) -> Picture:
 def said_walk(walk: Walk) -> str:
     """How the training was seen once more, and how well it came out."""
     if walk.gap == 0:
-        return _("The training was made again from its recipe: it ends in the very same weights.")
-    text = _("The training was made again from its recipe; its weights end {gap} of their norm away from the run's.")
-    return text.format(gap=format_number(walk.gap, 2))
+        text = _("The training was made again from its recipe: it ends in the very same weights.")
+    else:
+        text = _(
+            "The training was made again from its recipe; its weights end {gap} of their norm away from the run's."
+        )
+        text = text.format(gap=format_number(walk.gap, 2))
+    mean = _("The weights of an epoch are their mean over the epochs so far, which is what the run measures and keeps.")
+    return f"{text} {mean}" if walk.is_mean else text
 
 
 def _positive(norms: np.ndarray) -> tuple[float, float]:
