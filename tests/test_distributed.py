@@ -30,7 +30,7 @@ NETWORK = (
 )
 OPTIONS = ["--split", "ordered", "--validation", "0.15", "--test", "0.2", "--epochs", "4", "--batch", "389",
            "--patience", "0", "--optimizer", "adamw", "--rate", "0.01", "--option", "precision=float64",
-           "--option", "optimizer.clip_norm=1.0"]  # fmt: skip
+           "--option", "optimizer.clip_norm=1.0", "--average", "0.8"]  # fmt: skip
 WORDS = ["train", "digits", "--network", NETWORK, *OPTIONS, "--no-report", "--no-baselines"]
 ENVIRONMENT = os.environ | {"LIMPIDE_LANG": "en", "OMP_NUM_THREADS": "1", "LIMPIDE_DEVICE": "cpu"}
 

@@ -20,7 +20,7 @@ from limpide.streaming.predicting import predict_stream
 from limpide.training import Fit, resume
 from limpide.verification import check_run
 
-OPTIONS = {"network": "8 relu, dropout 0.2", "epochs": 3, "batch_size": 32, "engine": "numpy"}
+OPTIONS = {"network": "8 relu, dropout 0.2", "epochs": 3, "batch_size": 32, "engine": "numpy", "average": 0.5}
 
 
 def houses(n=3000, seed=0):
