@@ -15,12 +15,13 @@ import numpy as np
 
 from limpide import seeds
 from limpide.arrays import Tree
+from limpide.data.dataset import Dataset
 from limpide.engines.base import get_engine
 from limpide.errors import RunError, problem
 from limpide.i18n import _, format_number
 from limpide.job import Job, Rows, open_recipe, prepare
 from limpide.runs import Run
-from limpide.training import Fit
+from limpide.training import Fit, flat_options
 
 MOST_KEPT = 50_000_000
 """Numbers that a walk keeps: of a long training of a large network, epochs evenly chosen."""
@@ -143,16 +144,39 @@ def gradient_norms(opened: Reopened, weights: Tree, rows: Rows) -> dict[str, flo
 
 
 def reopen(run: Run, source: Any = None, watch: Watch | None = None) -> Reopened:
-    """The run with its data again.
+    """The run with its data again: as `job_of`."""
+    return Reopened(run, job_of(run, source), watch)
 
-    source  the data, where the recipe cannot name it: a frame
-    Raises  RunError  when they are not the data of the run; as `prepare` when they cannot be read
+
+def job_of(run: Run, source: Any = None, **changed: Any) -> Job:
+    """The recipe of a run made ready again, on the same data.
+
+    source   the data, where the recipe cannot name it: a frame
+    changed  flat options that are to be others than the run's
+    Raises   RunError  when they are not the data of the run; as `prepare` when they cannot be read
     """
+    _check_named(run, source)
+    options = changed if source is None else flat_options(run.recipe) | changed
+    job = prepare(run.recipe if source is None else source, **options)
+    _check_unchanged(run, job.dataset)
+    return job
+
+
+def dataset_of(run: Run, source: Any = None) -> Dataset:
+    """The data of a run alone, neither split nor prepared; the rest as `job_of`."""
+    _check_named(run, source)
+    dataset = open_recipe(run.recipe, source)
+    _check_unchanged(run, dataset)
+    return dataset
+
+
+def _check_named(run: Run, source: Any) -> None:
     if source is None and run.recipe.data.source == "frame":
         expected, got = _("the data of the run"), _("a frame, which its recipe cannot name")
-        raise RunError(problem(_("data"), expected, got, _("give it: run.figures.of(frame), or --data FILE")))
-    job = prepare(run.recipe, None if source is None else open_recipe(run.recipe, source))
-    if job.dataset.sha256 != run.dataset_sha256:
+        raise RunError(problem(_("data"), expected, got, _("give the frame beside the run, or --data FILE")))
+
+
+def _check_unchanged(run: Run, dataset: Dataset) -> None:
+    if dataset.sha256 != run.dataset_sha256:
         expected, got = _("the data of the run"), _("data that have changed since")
-        raise RunError(problem(job.dataset.name, expected, got, _("train anew")))
-    return Reopened(run, job, watch)
+        raise RunError(problem(dataset.name, expected, got, _("bring them back, or train anew")))

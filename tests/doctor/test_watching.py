@@ -137,7 +137,7 @@ def test_a_frame_is_given_again():
         lp.train(frame, save=False, **options)
     run = lp.train(frame, save=False, **(options | {"rate": 1e-4}))
     assert "unscaled-target" in lp.diagnose(run, frame).names
-    with pytest.raises(RunError, match="has changed"):
+    with pytest.raises(RunError, match="have changed since"):
         lp.diagnose(run, frame.head(90))
 
 

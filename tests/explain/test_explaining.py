@@ -207,7 +207,7 @@ def test_a_run_of_a_frame_is_given_its_frame_again():
     all_hold(run.explain(epoch=2, source=frame))
     all_hold(run.explain(row=3, source=frame))
     for asked in ({"epoch": 2}, {"row": 3}):
-        with pytest.raises(RunError, match="bring back the data of the training"):
+        with pytest.raises(RunError, match="expected the data of the run, got data that have changed since"):
             run.explain(source=frame.with_columns(a=pl.lit(1.0)), **asked)
 
 

@@ -147,17 +147,29 @@ def shops():
 
 def test_the_data_of_a_frame_are_given_anew(shops):
     frame, run = shops
-    with pytest.raises(RunError, match=r"a frame, which its recipe cannot name; give it: run.figures.of\(frame\)"):
-        run.figures.boundary()
     figures = run.figures.of(frame)
     assert "town = " in figures.boundary().caption
     assert figures.target_by_feature().svg()
     assert figures.histograms().svg()
     with pytest.raises(RunError, match=r"expected a column of numbers, got town \(category\); choose among age"):
         figures.boundary(x="town")
-    changed = frame.with_columns(age=pl.col("age") + 1)
-    with pytest.raises(RunError, match="expected the data of the run, got data that have changed since; train anew"):
-        run.figures.of(changed).correlations()
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda run, data: run.figures.of(data).correlations(),
+        lambda run, data: lp.explain(run, source=data),
+        lp.diagnose,
+    ],
+    ids=["figures", "explain", "diagnose"],
+)
+def test_whatever_opens_a_run_again_asks_for_its_data_in_the_same_words(shops, opened):
+    frame, run = shops
+    with pytest.raises(RunError, match="expected the data of the run, got a frame, which its recipe cannot name"):
+        opened(run, None)
+    with pytest.raises(RunError, match="expected the data of the run, got data that have changed since; bring them"):
+        opened(run, frame.with_columns(age=pl.col("age") + 1))
 
 
 def test_the_words_of_a_column_are_held_at_their_most_frequent(shops):

@@ -19,8 +19,8 @@ from limpide.engines.base import get_engine
 from limpide.errors import Diverged, RunError, problem
 from limpide.history import Epoch
 from limpide.i18n import _
-from limpide.job import Job, prepare
-from limpide.recipe import OPTIONS
+from limpide.job import Job
+from limpide.reopening import job_of
 from limpide.runs import Run, load
 from limpide.training import Fit, Step, Watch
 
@@ -127,12 +127,8 @@ def diagnose(run: Run | str | Path, data: Any = None) -> Checkup:
     Raises  RunError  for data that has changed since; else as `limpide.job.prepare`
     """
     run = run if isinstance(run, Run) else load(run)
-    options = {} if data is None else {name: run.recipe.value(key) for name, key in OPTIONS.items() if name != "source"}
-    options |= {"engine": "numpy"} | ({"precision": "float32"} if run.recipe.precision == "mixed" else {})
-    job = prepare(run.recipe if data is None else data, **options)
-    if job.dataset.sha256 != run.dataset_sha256:
-        mend = _("it has changed since the training began: train anew")
-        raise RunError(problem(_("data"), run.dataset_sha256[:12], job.dataset.sha256[:12], mend))
+    precision = "float32" if run.recipe.precision == "mixed" else run.recipe.precision
+    job = job_of(run, data, engine="numpy", precision=precision)
     records = read_records(run) or [*_replayed(job, run), _of_kept_weights(job, run)]
     return make_checkup(Examination(job, run.weights, run.history, run.stop, records))
 

@@ -18,8 +18,9 @@ from limpide.explaining.sample import Sample, sample_of
 from limpide.explaining.step import OpenedStep
 from limpide.explaining.walk import Batch, Walk
 from limpide.i18n import _, format_count
-from limpide.job import n_updates, open_recipe
+from limpide.job import n_updates
 from limpide.nn.losses import LOSSES
+from limpide.reopening import dataset_of
 from limpide.runs import Run, load
 
 
@@ -96,11 +97,7 @@ class Asked:
         Raises  RunError when they are no longer those of the training
         """
         self._check_in_memory()
-        dataset = open_recipe(self.run.recipe, self.source)
-        if dataset.sha256 != self.run.dataset_sha256:
-            mend = _("bring back the data of the training")
-            raise RunError(problem(_("data"), self.run.dataset_sha256[:12], dataset.sha256[:12], mend))
-        return dataset
+        return dataset_of(self.run, self.source)
 
     def _check_in_memory(self) -> None:
         """RunError where the rows of the data have no numbers that are known."""

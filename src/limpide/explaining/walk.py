@@ -20,10 +20,11 @@ from limpide.engines.base import Noise
 from limpide.errors import RunError, Unsupported, problem
 from limpide.history import Epoch
 from limpide.i18n import _, format_count
-from limpide.job import Job, prepare
+from limpide.job import Job
 from limpide.progress import STATE, last_state
+from limpide.reopening import job_of
 from limpide.runs import Run
-from limpide.training import Fit, flat_options
+from limpide.training import Fit
 
 KEPT_BYTES = 256_000_000
 """What the starts of epochs that are kept may take."""
@@ -72,9 +73,7 @@ class Walk:
         if place().is_shared:
             raise Unsupported(problem("explain", _("one process"), _("several"), _("call it without torchrun")))
         self.run = run
-        given = {} if source is None else flat_options(run.recipe)
-        self.fit = Fit(prepare(run.recipe if source is None else source, **given))
-        self._check_data()
+        self.fit = Fit(job_of(run, source))
         self._starts: dict[int, tuple[Mapping[str, np.ndarray], Mapping[str, Any]]] = {0: self.fit.state()}
         self._begin_at_checkpoint()
         self._visits: Iterator[Batch] = iter(())
@@ -101,12 +100,6 @@ class Walk:
     def n_epochs(self) -> int:
         """The epochs of the run."""
         return len(self.run.history)
-
-    def _check_data(self) -> None:
-        now, then = self.job.dataset.sha256, self.run.dataset_sha256
-        if now != then:
-            mend = _("bring back the data of the training")
-            raise RunError(problem(_("data"), then[:12], now[:12], mend))
 
     def _begin_at_checkpoint(self) -> None:
         """The checkpoint of a training that was interrupted is a start too."""
