@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from limpide import seeds
-from limpide.data.centring import judge
+from limpide.data.centring import Centring, judge
 from limpide.data.columns import Task, task_of
 from limpide.data.dataset import Dataset, Note
 from limpide.data.hashes import row_hashes
@@ -24,7 +24,7 @@ from limpide.data.leaks import equal_rows, find_leaks, guard
 from limpide.data.preparation import TablePreparation, TargetPreparation, taker
 from limpide.data.rows import PARTS as PARTS
 from limpide.data.rows import Part as Part
-from limpide.data.rows import Prepared, Streamed
+from limpide.data.rows import Preparation, Prepared, Streamed
 from limpide.data.rows import Rows as Rows
 from limpide.data.sources import open_source
 from limpide.data.splits import Split, split, split_by_hash
@@ -60,7 +60,7 @@ class Job:
     recipe: Recipe
     dataset: Dataset
     split: Split
-    preparation: TablePreparation | ImagePreparation
+    preparation: Preparation
     target: TargetPreparation
     parts: dict[Part, Rows]
     network: Network
@@ -188,16 +188,15 @@ def _prepare_loaded(choices: Choices, dataset: Dataset) -> Prepared:
     task = _settle_task(choices, dataset)
     settle_split(choices, task, len(dataset))
     parts = _fewer(choices.recipe, _split(choices.recipe, dataset))
-    if isinstance(dataset.inputs, np.ndarray) and choices.recipe.preparation.centre is None:
-        choices.settle("preparation.centre", *judge(dataset.inputs, parts.train))
+    centring = _settle_centring(choices, dataset.inputs, parts.train) if dataset.is_image else None
     if _n_cells(dataset) <= FEW_CELLS:
-        preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
+        preparation, target = _fit_preparation(choices.recipe, dataset, parts, task, centring)
         said = _guarded(choices.recipe, dataset, parts, task, len(parts.train))
     else:
         with ThreadPoolExecutor(1) as beside:
             # the guard needs the split alone: on a million rows it costs nothing beside the fitting
             guarded = beside.submit(_guarded, choices.recipe, dataset, parts, task, len(parts.train))
-            preparation, target = _fit_preparation(choices.recipe, dataset, parts, task)
+            preparation, target = _fit_preparation(choices.recipe, dataset, parts, task, centring)
         said = guarded.result()
     notes = [*dataset.notes, *parts.notes, *_few(parts), *said]
     rows = _rows(dataset, parts, preparation, target)
@@ -238,6 +237,15 @@ def _settle_task(choices: Choices, dataset: Dataset) -> Task:
     task, why = task_of(dataset)
     choices.record("data.task", task, why)
     return task
+
+
+def _settle_centring(choices: Choices, images: Any, train: np.ndarray) -> Centring | None:
+    """Where the strokes of other images are to be brought; None where images are taken whole."""
+    found = None
+    if choices.recipe.preparation.centre is None:
+        found, why = judge(images, train)
+        choices.settle("preparation.centre", found is not None, why)
+    return (found or Centring.fit(images, train)) if choices.recipe.preparation.centre else None
 
 
 def _split(recipe: Recipe, dataset: Dataset) -> Split:
@@ -334,16 +342,14 @@ def _rare(made: Prepared) -> list[Note]:
 
 
 def _fit_preparation(
-    recipe: Recipe, dataset: Dataset, parts: Split, task: Task
-) -> tuple[TablePreparation | ImagePreparation, TargetPreparation]:
+    recipe: Recipe, dataset: Dataset, parts: Split, task: Task, centring: Centring | None
+) -> tuple[Preparation, TargetPreparation]:
     """Layer 0 and the target's scale, from the training rows alone."""
     assert dataset.target is not None
     how = recipe.preparation
-    preparation: TablePreparation | ImagePreparation
+    preparation: Preparation
     if isinstance(dataset.inputs, np.ndarray):
-        preparation = ImagePreparation.fit(
-            dataset.inputs, how.standardise, parts.train, how.pixel_range, bool(how.centre)
-        )
+        preparation = ImagePreparation.fit(dataset.inputs, how.standardise, parts.train, how.pixel_range, centring)
     else:
         columns = tuple(c for c in dataset.columns if c.name != recipe.split.column or recipe.split.method == "time")
         preparation = TablePreparation.fit(
@@ -359,9 +365,7 @@ def _fit_preparation(
     return preparation, TargetPreparation.fit(answers, task, dataset.target.name, scale=how.scale_target)
 
 
-def _rows(
-    dataset: Dataset, parts: Split, preparation: TablePreparation | ImagePreparation, target: TargetPreparation
-) -> dict[Part, Rows]:
+def _rows(dataset: Dataset, parts: Split, preparation: Preparation, target: TargetPreparation) -> dict[Part, Rows]:
     assert dataset.target is not None
     inputs: Any = dataset.inputs
     places: dict[Part, np.ndarray] = {"train": parts.train, "validation": parts.validation, "test": parts.test}

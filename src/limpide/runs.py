@@ -40,6 +40,7 @@ from limpide.data.likeness import PREFIX as LIKENESS
 from limpide.data.likeness import Likeness
 from limpide.data.preparation import TablePreparation, TargetPreparation
 from limpide.data.reading import Reading
+from limpide.data.rows import Preparation
 from limpide.data.sources import open_source
 from limpide.data.spools import memory_bytes
 from limpide.data.streams import MEMORY, TableStream, large_stream
@@ -77,7 +78,7 @@ class Run:
     recipe: Recipe
     network: Network
     weights: Tree
-    preparation: TablePreparation | ImagePreparation
+    preparation: Preparation
     target: TargetPreparation
     engine: str
     engine_why: str

@@ -171,7 +171,7 @@ def test_the_rule_takes_the_real_mnist_and_measures_its_documented_box(mnist_fol
 
 def test_a_folder_of_own_pictures_is_read_as_the_preparation_says(tmp_path):
     images, _kinds = digits_like()
-    preparation = ImagePreparation.from_dict(ImagePreparation.fit(images, centre=True).to_dict())
+    preparation = ImagePreparation.from_dict(ImagePreparation.fit(images, centring=Centring.fit(images)).to_dict())
     assert preparation.rows()[0].arithmetic == "longer side 20 pixels, centre of mass at row 14, column 14.5"
     Image.fromarray(images[3, 0]).save(tmp_path / "as-given.png")
     put(strokes("ring", 200, 20), (260, 300), (30, 60)).save(tmp_path / "photo.jpg")

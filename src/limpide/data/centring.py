@@ -165,14 +165,15 @@ class Centring:
         return canvas
 
 
-def judge(images: np.ndarray, rows_taken: np.ndarray) -> tuple[bool, str]:
-    """Whether images (n, channels, rows, cols) are strokes brought to one size and place, as MNIST's are, and why.
+def judge(images: np.ndarray, rows_taken: np.ndarray) -> tuple[Centring | None, str]:
+    """How strokes lie in images (n, channels, rows, cols) that have them in one size and place, as MNIST's do; else
+    None. And why.
 
     rows_taken  the training images among them
     """
     _n, channels, rows, cols = images.shape
     if channels != 1:
-        return False, _("images in colour are taken whole")
+        return None, _("images in colour are taken whole")
     planes = _some(images, rows_taken)
     edge = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
     sides, middles = _sides(planes), _middles(planes)
@@ -180,9 +181,9 @@ def judge(images: np.ndarray, rows_taken: np.ndarray) -> tuple[bool, str]:
     share = float(centring._hold(sides, middles).mean())
     is_small = centring.box <= 0.85 * max(rows, cols)
     if float(np.median(edge.max(1))) > 0.1 or not is_small or share < 0.95:
-        return False, _("these images are not strokes of one size, in one place, on a dark ground")
+        return None, _("these images are not strokes of one size, in one place, on a dark ground")
     text = _("the strokes of the training images have one size, {box} pixels, and their centre of mass in one place")
-    return True, text.format(box=format_number(round(centring.box)))
+    return centring, text.format(box=format_number(round(centring.box)))
 
 
 class _Found(NamedTuple):

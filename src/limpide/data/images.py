@@ -136,13 +136,13 @@ class ImagePreparation:
         standardise: bool = True,
         rows: np.ndarray | None = None,
         pixel_range: Sequence[float] | None = None,
-        centre: bool = False,
+        centring: Centring | None = None,
     ) -> ImagePreparation:
         """The preparation that the training images, those of `rows`, call for; None takes them all.
 
         pixel_range  what black and white become, instead of standardising
-        centre       the strokes of other images are to be brought where those of the training images lie
-        Raises       DataError  for images in colour that are to be centred, and for what is no image
+        centring     where the strokes of other images are to be brought; None takes images whole
+        Raises       DataError  for what is no image
         """
         _check_pixels(images, rows)
         rows = np.arange(len(images)) if rows is None else rows
@@ -157,7 +157,7 @@ class ImagePreparation:
             tuple(sd.tolist()),
             standardise and pixel_range is None,
             (low, high),
-            Centring.fit(images, rows) if centre else None,
+            centring,
         )
 
     @property

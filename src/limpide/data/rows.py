@@ -16,6 +16,8 @@ from limpide.data.spools import Spool
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+Preparation = TablePreparation | ImagePreparation
+"""Layer 0."""
 
 
 class Rows(NamedTuple):
@@ -57,7 +59,7 @@ class Prepared(NamedTuple):
     dataset: Dataset
     split: Split
     task: Task
-    preparation: TablePreparation | ImagePreparation
+    preparation: Preparation
     target: TargetPreparation
     parts: dict[Part, Rows]
     notes: list[Note]

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from limpide.data.images import ImagePreparation, to_png_base64
-from limpide.data.preparation import TablePreparation, TargetPreparation
+from limpide.data.preparation import TargetPreparation
+from limpide.data.rows import Preparation
 from limpide.data.treatments.base import Scale, Treatment
 from limpide.data.treatments.boolean import BooleanTreatment
 from limpide.data.treatments.category import CategoryTreatment
@@ -43,7 +44,7 @@ class Sample:
 
 
 def sample_of(
-    preparation: TablePreparation | ImagePreparation,
+    preparation: Preparation,
     target: TargetPreparation,
     inputs: Any,
     answers: pl.Series | None,

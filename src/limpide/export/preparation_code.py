@@ -8,6 +8,7 @@ from typing import Any
 
 from limpide.data.images import ImagePreparation
 from limpide.data.preparation import TablePreparation, TargetPreparation
+from limpide.data.rows import Preparation
 from limpide.data.treatments.base import Scale
 from limpide.data.treatments.boolean import BooleanTreatment
 from limpide.data.treatments.category import CategoryTreatment
@@ -18,7 +19,7 @@ from limpide.errors import Unsupported, problem
 from limpide.i18n import _
 
 
-def preparation_code(preparation: TablePreparation | ImagePreparation) -> list[str]:
+def preparation_code(preparation: Preparation) -> list[str]:
     """`prepare(...)`: what the network was trained on, made from what people have."""
     if isinstance(preparation, ImagePreparation):
         return list(_image_code(preparation))
