@@ -147,7 +147,7 @@ def test_on_a_terminal_each_variant_has_a_line_with_its_scores(monkeypatch):
     seen = []
 
     class Recorded(Display):
-        def _draw(self, lines):
+        def draw(self, lines):
             self.live = _Still()
             self.lines = lines
 

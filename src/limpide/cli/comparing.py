@@ -6,13 +6,22 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from math import isfinite
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.options import as_json, data_options, lang, reading_options, storage_option
-from limpide.cli.screen import complain, empty_table, labelled, open_console, print_json, printable, show_facts
+from limpide.cli.options import as_json, lang, no_report_option, quiet_option, storage_option, workers_option
+from limpide.cli.screen import (
+    Drawing,
+    complain,
+    empty_table,
+    labelled,
+    open_console,
+    print_json,
+    printable,
+    show_facts,
+    show_verdict,
+)
 from limpide.cli.training import read_recipe, recipe_options
 from limpide.errors import RecipeError, problem
 from limpide.i18n import _, format_count, format_decimal, ngettext
@@ -20,14 +29,12 @@ from limpide.words import read_values
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
     from rich.table import Table
     from rich.text import Text
 
     from limpide.experiment.comparison import Comparison, Row
     from limpide.experiment.trials import Trials
 
-REFRESHES = 8
 STRIP = 32
 """The signs of a line that shows the scores of a variant."""
 
@@ -80,17 +87,15 @@ def read_knobs(context: click.Context, option: click.Parameter, words: Sequence[
     type=float,
     help=_("Differences up to this size do not matter; in points for what is in per cent."),
 )
-@click.option("--workers", metavar="N", type=int, help=_("Trainings side by side; as many as there are cores."))
+@workers_option
 @click.option(
     "--budget", metavar="TIME", help=_("Add seeds until the verdict is settled, at most for this long, such as 10m.")
 )
 @click.option("--open-test", is_flag=True, help=_("Measure the best variant on the test set at the end."))
 @click.option("--out", metavar="DIR", type=click.Path(), help=_("The folder; else one in comparisons."))
 @storage_option
-@click.option("--no-report", is_flag=True, help=_("Write no report."))
-@click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
-@data_options
-@reading_options
+@no_report_option
+@quiet_option
 @recipe_options
 @as_json
 @lang
@@ -124,16 +129,10 @@ def compare(sources: tuple[str, ...], no_report: bool, quiet: bool, is_json: boo
 
 def show(console: Console, comparison: Comparison, quiet: bool) -> None:
     """What a comparison ends with: where each variant stands, the verdict, what it does not say, where it is kept."""
-    soft = not console.is_terminal
     if not quiet:
         console.print(standings_table(comparison))
         console.print()
-    console.print(printable(comparison.verdict), style="bold", soft_wrap=soft)
-    console.print(printable(comparison.ending()), soft_wrap=soft)
-    for text in comparison.troubles():
-        console.print(printable(f"! {text}"), style="yellow", soft_wrap=soft)
-    for text in [] if quiet else comparison.notes():
-        console.print(printable(f"· {text}"), style="dim", soft_wrap=soft)
+    show_verdict(console, comparison, quiet)
     if comparison.path is not None:
         console.print()
         facts = [(_("comparison"), str(comparison.path))]
@@ -185,22 +184,13 @@ def short_name(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
-class Display:
+class Display(Drawing):
     """What `compare` calls to be watched: on a terminal a line for each variant, in a pipe one for each training."""
 
     def __init__(self, console: Console, metric: str | None) -> None:
-        self.console, self.metric = console, metric
-        self.live: Live | None = None
+        super().__init__(console)
+        self.metric = metric
         self._told: set[tuple[str, int]] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.live is not None:
-            self.live.stop()
 
     def __call__(self, trials: Trials) -> None:
         """When trainings begin, and after each."""
@@ -209,19 +199,13 @@ class Display:
         metric = choose_metric(self.metric, next(iter(trials.settled.values())).task)
         if self.console.is_terminal:
             if self.live is None:
-                self._draw(_Lines(trials, metric))
+                self.draw(_Lines(trials, metric))
             return
         for name, of in trials.scores.items():
             for seed in trials.seeds:
                 if seed in of and (name, seed) not in self._told:
                     self._told.add((name, seed))
                     print(_training_line(name, seed, trials, metric), file=self.console.file, flush=True)
-
-    def _draw(self, shown: Any) -> None:
-        from rich.live import Live
-
-        self.live = Live(shown, console=self.console, refresh_per_second=REFRESHES, transient=True)
-        self.live.start()
 
 
 def _training_line(name: str, seed: int, trials: Trials, metric: str) -> str:

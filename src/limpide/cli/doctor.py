@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from limpide.cli.checkups import show_checkup
-from limpide.cli.options import as_json, data_options, lang, reading_options
+from limpide.cli.options import as_json, lang
 from limpide.cli.screen import make_table, open_console, print_json
 from limpide.cli.training import read_recipe, recipe_options
 from limpide.errors import RunError, problem
@@ -64,8 +64,6 @@ def doctor(folder: str | None, data: str | None, is_list: bool, is_json: bool) -
 @click.option(
     "--figure", metavar="FILE", type=click.Path(path_type=Path), help=_("Draw the losses, as SVG, PNG or PDF.")
 )
-@data_options
-@reading_options
 @recipe_options
 @as_json
 @lang

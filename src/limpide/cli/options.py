@@ -19,6 +19,12 @@ lang = click.option(
     help=_("Language of everything shown; the system's when left out."),
 )
 as_json = click.option("--json", "is_json", is_flag=True, help=_("Print one JSON object on standard output."))
+quiet_option = click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
+no_report_option = click.option("--no-report", is_flag=True, help=_("Write no report."))
+no_baselines_option = click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
+workers_option = click.option(
+    "--workers", metavar="N", type=int, help=_("Trainings side by side; as many as there are cores.")
+)
 storage_option = click.option(
     "--storage",
     metavar="ADDRESS",

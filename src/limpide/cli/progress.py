@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from limpide.cli.screen import labelled
+from limpide.cli.screen import Drawing, labelled
 from limpide.data.downloads import WATCH
 from limpide.i18n import _, format_count, format_decimal, format_number
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
 
     from limpide.history import Epoch
     from limpide.training import Fit
 
-REFRESHES = 10
-"""Times a second that the bar is drawn; it looks at the training by itself, so that an epoch costs nothing more."""
 
-
-class Progress:
+class Progress(Drawing):
     """What `limpide.training.train` calls to be watched: opens the job, then follows it.
 
     On a terminal a bar is drawn until the run is complete, then wiped out.
     """
 
     def __init__(self, console: Console, source: str) -> None:
-        self.console = console
-        self.live: Live | None = None
+        super().__init__(console)
         self.source = source
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
-            self._draw(_waiting(_("reading {source}").format(source=self.source)))
+            self.draw(_waiting(_("reading {source}").format(source=self.source)))
         WATCH.set(self._fetched)
         return self
 
@@ -51,8 +46,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         WATCH.set(None)
-        if self.live is not None:
-            self.live.stop()
+        super().__exit__(kind, error, trace)
 
     def __call__(self, training: Fit, epoch: Epoch | None) -> None:
         """Before the first epoch (None) and after each."""
@@ -67,13 +61,7 @@ class Progress:
         show_job(self.console, training.job)
         self.console.file.flush()
         if self.live is not None:
-            self._draw(_Bar(training))
-
-    def _draw(self, shown: Any) -> None:
-        from rich.live import Live
-
-        self.live = Live(shown, console=self.console, refresh_per_second=REFRESHES, transient=True)
-        self.live.start()
+            self.draw(_Bar(training))
 
 
 class _Bar:

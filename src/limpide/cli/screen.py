@@ -11,25 +11,55 @@ import sys
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from limpide.i18n import _, format_decimal
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.live import Live
     from rich.table import Table
 
     from limpide.data.dataset import Note
+    from limpide.experiment.comparison import Comparison
+    from limpide.tuning.outcome import Search
 
 BARS = "▁▂▃▄▅▆▇█"
 PIPE_WIDTH = 240
 """In a pipe nothing wraps, so that lines can be searched and cut."""
 
+REFRESHES = 8
+"""Times a second that a drawing is made; it looks at the work by itself, so that the work pays nothing for it."""
 
 # a rule under the headers and one above the totals
 _RULES = "    \n    \n ── \n    \n    \n ── \n    \n    \n"
+
+
+class Drawing:
+    """What stands on a terminal while work goes on, and is wiped out at its end; in a pipe there is none."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def draw(self, shown: RenderableType) -> None:
+        """Let this stand there from now on."""
+        from rich.live import Live
+
+        self.live = Live(shown, console=self.console, refresh_per_second=REFRESHES, transient=True)
+        self.live.start()
 
 
 def open_console(is_json: bool = False) -> Console:
@@ -177,3 +207,14 @@ def show_notes(console: Console, notes: Iterable[Note]) -> None:
         grid.add_row(mark, Text(printable(labelled(note.where, note.text)), style="" if is_warning else "dim"))
     if grid.row_count:
         console.print(grid)
+
+
+def show_verdict(console: Console, found: Comparison | Search, quiet: bool) -> None:
+    """What was found, in sentences: the verdict, how it ended, what went wrong, what it does not say."""
+    soft = not console.is_terminal
+    console.print(printable(found.verdict), style="bold", soft_wrap=soft)
+    console.print(printable(found.ending()), soft_wrap=soft)
+    for text in found.troubles():
+        console.print(printable(f"! {text}"), style="yellow", soft_wrap=soft)
+    for text in [] if quiet else found.notes():
+        console.print(printable(f"· {text}"), style="dim", soft_wrap=soft)

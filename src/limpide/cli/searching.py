@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from math import isfinite
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.comparing import REFRESHES
-from limpide.cli.options import as_json, data_options, lang, reading_options, storage_option
+from limpide.cli.options import as_json, lang, no_report_option, quiet_option, storage_option, workers_option
 from limpide.cli.screen import (
+    Drawing,
     as_command,
     complain,
     empty_table,
@@ -23,6 +22,7 @@ from limpide.cli.screen import (
     print_json,
     printable,
     show_facts,
+    show_verdict,
 )
 from limpide.cli.training import read_recipe, recipe_options
 from limpide.errors import RecipeError, problem
@@ -30,7 +30,6 @@ from limpide.i18n import _, format_count, ngettext
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
     from rich.table import Table
     from rich.text import Text
 
@@ -98,14 +97,12 @@ def read_spaces(context: click.Context, option: click.Parameter, words: Sequence
 @click.option("--fresh", metavar="N", type=int, default=5, help=_("Fresh seeds for the best; 5 when left out."))
 @click.option("--at-once", metavar="N", type=int, default=8, help=_("Trials proposed together; 8 when left out."))
 @click.option("--metric", metavar="NAME", help=_("What is searched for; the main metric of the task when left out."))
-@click.option("--workers", metavar="N", type=int, help=_("Trainings side by side; as many as there are cores."))
+@workers_option
 @click.option("--no-test", is_flag=True, help=_("Leave the test set shut."))
 @click.option("--out", metavar="DIR", type=click.Path(), help=_("The folder; else one in searches."))
 @storage_option
-@click.option("--no-report", is_flag=True, help=_("Write no report."))
-@click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
-@data_options
-@reading_options
+@no_report_option
+@quiet_option
 @recipe_options
 @as_json
 @lang
@@ -137,18 +134,12 @@ def show(console: Console, found: Search, quiet: bool) -> None:
     """What a search ends with: the best trials, the verdict, what it does not say, where it is kept."""
     from limpide.tuning.searching import RECIPE
 
-    soft = not console.is_terminal
     if not quiet and found.ranked:
         console.print(trials_table(found))
         console.print()
         show_facts(console, found.numbers(found.winner or found.ranked[0]))
         console.print()
-    console.print(printable(found.verdict), style="bold", soft_wrap=soft)
-    console.print(printable(found.ending()), soft_wrap=soft)
-    for text in found.troubles():
-        console.print(printable(f"! {text}"), style="yellow", soft_wrap=soft)
-    for text in [] if quiet else found.notes():
-        console.print(printable(f"· {text}"), style="dim", soft_wrap=soft)
+    show_verdict(console, found, quiet)
     if found.path is not None:
         places = [(_("search"), found.path), (_("report"), found.path / "report.html")]
         facts = [(name, str(place)) for name, place in places if Path(place).exists()]
@@ -194,32 +185,19 @@ def trials_table(found: Search) -> Table:
     return table
 
 
-class Display:
+class Display(Drawing):
     """What `search` calls to be watched: on a terminal the trials so far, in a pipe a line for each."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.live: Live | None = None
+        super().__init__(console)
         self._told: set[int] = set()
         self._is_estimated = self._has_finals = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.live is not None:
-            self.live.stop()
 
     def __call__(self, explorer: Explorer) -> None:
         """Before the first training, and after each."""
         if self.console.is_terminal:
             if self.live is None:
-                from rich.live import Live
-
-                self.live = Live(_Lines(explorer), console=self.console, refresh_per_second=REFRESHES, transient=True)
-                self.live.start()
+                self.draw(_Lines(explorer))
             return
         for line in self._lines(explorer):
             print(line, file=self.console.file, flush=True)

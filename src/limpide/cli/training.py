@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.checkups import show_checkup, watched
-from limpide.cli.options import as_json, data_options, lang, read_pairs, reading_options, recipe_values
+from limpide.cli.options import (
+    as_json,
+    data_options,
+    lang,
+    no_baselines_option,
+    no_report_option,
+    quiet_option,
+    read_pairs,
+    reading_options,
+    recipe_values,
+)
 from limpide.cli.screen import as_command, complain, open_console, print_json, printable
 from limpide.distributed import place
 from limpide.errors import RecipeError, problem
@@ -59,7 +69,7 @@ log_option = click.option(
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Every option of `RECIPE_OPTIONS`, and `--option` for the recipe's other keys."""
+    """All that a recipe says: the data and how they are read, `RECIPE_OPTIONS`, `--option` for its other keys."""
     other = click.option(
         "--option",
         "others",
@@ -84,7 +94,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = stream(other(accept(command)))
     for name, (flat, metavar, kind, text) in reversed(RECIPE_OPTIONS.items()):
         command = click.option(name, flat, metavar=metavar, type=kind, help=text)(command)
-    return command
+    return data_options(reading_options(command))
 
 
 def read_recipe(source: str | Recipe, values: Mapping[str, Any]) -> Recipe:
@@ -112,15 +122,13 @@ def read_recipe(source: str | Recipe, values: Mapping[str, Any]) -> Recipe:
     ),
 )
 @click.argument("source")
-@data_options
-@reading_options
 @recipe_options
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help=_("The run's folder; else runs/NAME-001."))
-@click.option("--no-report", is_flag=True, help=_("Write no report."))
-@click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
+@no_report_option
+@no_baselines_option
 @log_option
 @click.option("--doctor", "is_watched", is_flag=True, help=_("Watch the training, and say at its end what is wrong."))
-@click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
+@quiet_option
 @as_json
 @lang
 def train(
@@ -161,10 +169,10 @@ def train(
     ),
 )
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--no-report", is_flag=True, help=_("Write no report."))
-@click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
+@no_report_option
+@no_baselines_option
 @log_option
-@click.option("--quiet", is_flag=True, help=_("Show the last lines only."))
+@quiet_option
 @as_json
 @lang
 def resume(folder: Path, no_report: bool, no_baselines: bool, log: tuple[str, ...], quiet: bool, is_json: bool) -> int:
@@ -221,8 +229,6 @@ def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool, doctor
     ),
 )
 @click.argument("source", metavar="FILE")
-@data_options
-@reading_options
 @recipe_options
 @click.option("--out", metavar="RECIPE", type=click.Path(path_type=Path), help=_("The recipe's file; else NAME.toml."))
 @lang
