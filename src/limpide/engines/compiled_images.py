@@ -114,11 +114,17 @@ def _add_run(memory: Any, source: int, target: int, n: int) -> None:
 
 
 @loops
+def _padded_size(stage: Any) -> int:
+    """The numbers of an image with zeros around it."""
+    return int((stage[ROWS_IN] + 2 * stage[PADDING]) * (stage[COLS_IN] + 2 * stage[PADDING]) * stage[CHANNELS_IN])
+
+
+@loops
 def _pad(memory: Any, stage: Any, image: int, padded: int) -> None:
     """An image with zeros around it."""
     edge, line = stage[PADDING] * stage[CHANNELS_IN], stage[COLS_IN] * stage[CHANNELS_IN]
     width = line + 2 * edge
-    clear(part(memory, padded, (stage[ROWS_IN] + 2 * stage[PADDING]) * width))
+    clear(part(memory, padded, _padded_size(stage)))
     for i in range(stage[ROWS_IN]):
         fill(part(memory, padded + (i + stage[PADDING]) * width + edge, line), part(memory, image + i * line, line))
 
@@ -167,6 +173,24 @@ def _windows(memory: Any, stage: Any, image: int, group: int, first: int, lines:
 
 
 @loops
+def _all_windows(
+    memory: Any, stage: Any, x: int, images: int, group: int, first: int, lines: int, room: int, into: int
+) -> None:
+    """The windows of some lines of the output of several images, one image after the other.
+
+    room  for one image with its padding, which is made for its first lines and then stays
+    """
+    size = lines * stage[COLS_OUT] * stage[TERMS]
+    for b in range(images):
+        image = x + b * stage[N_IN]
+        if stage[PADDING] > 0:
+            if first == 0 and group == 0:
+                _pad(memory, stage, image, room)
+            image = room
+        _windows(memory, stage, image, group, first, lines, into + b * size, False)
+
+
+@loops
 def turn_kernels(memory: Any, stage: Any, backward: bool) -> None:
     """The kernels as products take them: for each group terms by channels; for the way back channels by terms."""
     terms, out = stage[TERMS], stage[CHANNELS_OUT] // stage[GROUPS]
@@ -191,7 +215,7 @@ def convolve(address: int, memory: Any, stage: Any, x: int, z: int, images: int,
     keep_apart()
     lines, at_once, terms = stage[PIECE_LINES], stage[PIECE_IMAGES], stage[TERMS]
     out = stage[CHANNELS_OUT] // stage[GROUPS]
-    padded_size = (stage[ROWS_IN] + 2 * stage[PADDING]) * (stage[COLS_IN] + 2 * stage[PADDING]) * stage[CHANNELS_IN]
+    padded_size = _padded_size(stage)
     channels, line, zero = stage[CHANNELS_OUT], stage[COLS_OUT], memory.dtype.type(0)
     windows = room + 2 * padded_size
     for a in range(0, images, at_once):
@@ -200,13 +224,7 @@ def convolve(address: int, memory: Any, stage: Any, x: int, z: int, images: int,
             here = min(lines, stage[ROWS_OUT] - first)
             positions = count * here * line
             for group in range(stage[GROUPS]):
-                for b in range(count):
-                    source = x + (a + b) * stage[N_IN]
-                    if stage[PADDING] > 0:
-                        if first == 0 and group == 0:
-                            _pad(memory, stage, source, room)
-                        source = room
-                    _windows(memory, stage, source, group, first, here, windows + b * here * line * terms, False)
+                _all_windows(memory, stage, x + a * stage[N_IN], count, group, first, here, room, windows)
                 kernels = stage[SCRATCH] + group * terms * out
                 target = z + a * stage[N_OUT] + first * line * channels + group * out
                 places = kernels, out, windows, terms, target, channels
@@ -225,7 +243,7 @@ def convolve_back(
     lines, at_once, terms = stage[PIECE_LINES], stage[PIECE_IMAGES], stage[TERMS]
     out = stage[CHANNELS_OUT] // stage[GROUPS]
     sums = room + stage[ROOM_SIZE] - (terms + 1) * stage[CHANNELS_OUT]
-    padded_size = (stage[ROWS_IN] + 2 * stage[PADDING]) * (stage[COLS_IN] + 2 * stage[PADDING]) * stage[CHANNELS_IN]
+    padded_size = _padded_size(stage)
     channels, line = stage[CHANNELS_OUT], stage[COLS_OUT]
     zero, one = memory.dtype.type(0), memory.dtype.type(1)
     windows, beside = room + 2 * padded_size, room + padded_size
@@ -236,13 +254,7 @@ def convolve_back(
             positions, begin = count * here * line, d + a * stage[N_OUT] + first * line * channels
             beta = zero if a == 0 and first == 0 else one
             for group in range(stage[GROUPS]):
-                for b in range(count):
-                    source = x + (a + b) * stage[N_IN]
-                    if stage[PADDING] > 0:
-                        if first == 0 and group == 0:
-                            _pad(memory, stage, source, room)
-                        source = room
-                    _windows(memory, stage, source, group, first, here, windows + b * here * line * terms, False)
+                _all_windows(memory, stage, x + a * stage[N_IN], count, group, first, here, room, windows)
                 delta, total = begin + group * out, sums + group * terms * out
                 places = delta, channels, windows, terms, total, out
                 gemm(address, (False, True), (out, terms, positions), memory, places, beta)
