@@ -72,23 +72,26 @@ def _pass_half(typingctx: Any, memory: Any, delta: Any, winner: Any, target: Any
 
 @loops
 def _sizes(stage: Any) -> Any:
-    """The output's rows and columns, the strides, the block, and the numbers of an image that comes in."""
-    out, stride = (stage[ROWS_OUT], stage[COLS_OUT]), (stage[DOWN], stage[RIGHT])
-    return out, stride, (stage[KERNEL_ROWS], stage[KERNEL_COLS]), stage[N_IN]
+    """The output's rows and columns; the steps from block to block, down and right; the block's rows and columns; how
+    many numbers an image, a row and a pixel of the input have."""
+    channels = stage[CHANNELS_IN]
+    width = stage[COLS_IN] * channels
+    out, steps = (stage[ROWS_OUT], stage[COLS_OUT]), (stage[DOWN] * width, stage[RIGHT] * channels)
+    return out, steps, (stage[KERNEL_ROWS], stage[KERNEL_COLS]), (stage[N_IN], width, channels)
 
 
 @loops
 def largest(memory: Any, stage: Any, x: int, z: int, winner: int, images: int) -> None:
     """The largest number of each block, and which cell of the block it was: the first of equals. NaN wins."""
     keep_apart()
-    channels, width, half = stage[CHANNELS_IN], stage[COLS_IN] * stage[CHANNELS_IN], LANE // 2
-    whole, real = channels - channels % half, memory.dtype.type
-    (rows, cols), (down, right), (high, wide), n_in = _sizes(stage)
+    (rows, cols), (down, right), (high, wide), (n_in, width, channels) = _sizes(stage)
+    half, real = LANE // 2, memory.dtype.type
+    whole = channels - channels % half
     for b in range(images):
         image = x + b * n_in
         for i in range(rows):
             for j in range(cols):
-                corner = image + i * down * width + j * right * channels
+                corner = image + i * down + j * right
                 fill(part(memory, z, channels), part(memory, corner, channels))
                 clear(part(memory, winner, channels))
                 for w in range(1, high * wide):
@@ -107,15 +110,15 @@ def largest(memory: Any, stage: Any, x: int, z: int, winner: int, images: int) -
 def largest_back(memory: Any, stage: Any, d: int, winner: int, dx: int, images: int) -> None:
     """Each gradient goes to the cell that won its block."""
     keep_apart()
-    channels, width, half = stage[CHANNELS_IN], stage[COLS_IN] * stage[CHANNELS_IN], LANE // 2
-    whole, real = channels - channels % half, memory.dtype.type
-    clear(part(memory, dx, images * stage[N_IN]))
-    (rows, cols), (down, right), (high, wide), n_in = _sizes(stage)
+    (rows, cols), (down, right), (high, wide), (n_in, width, channels) = _sizes(stage)
+    half, real = LANE // 2, memory.dtype.type
+    whole = channels - channels % half
+    clear(part(memory, dx, images * n_in))
     for b in range(images):
         image = dx + b * n_in
         for i in range(rows):
             for j in range(cols):
-                corner = image + i * down * width + j * right * channels
+                corner = image + i * down + j * right
                 for w in range(high * wide):
                     u, v = w // wide, w % wide
                     into, cell = corner + u * width + v * channels, real(w)
@@ -131,14 +134,13 @@ def largest_back(memory: Any, stage: Any, d: int, winner: int, dx: int, images: 
 def average(memory: Any, stage: Any, x: int, z: int, images: int) -> None:
     """The mean of each block."""
     keep_apart()
-    channels, width = stage[CHANNELS_IN], stage[COLS_IN] * stage[CHANNELS_IN]
-    share = memory.dtype.type(1 / (stage[KERNEL_ROWS] * stage[KERNEL_COLS]))
-    (rows, cols), (down, right), (high, wide), n_in = _sizes(stage)
+    (rows, cols), (down, right), (high, wide), (n_in, width, channels) = _sizes(stage)
+    share = memory.dtype.type(1 / (high * wide))
     for b in range(images):
         image = x + b * n_in
         for i in range(rows):
             for j in range(cols):
-                corner = image + i * down * width + j * right * channels
+                corner = image + i * down + j * right
                 mean = part(memory, z, channels)
                 clear(mean)
                 for u in range(high):
@@ -155,15 +157,14 @@ def average(memory: Any, stage: Any, x: int, z: int, images: int) -> None:
 def average_back(memory: Any, stage: Any, d: int, dx: int, images: int) -> None:
     """Each cell of a block gets an equal part of its gradient."""
     keep_apart()
-    channels, width = stage[CHANNELS_IN], stage[COLS_IN] * stage[CHANNELS_IN]
-    share = memory.dtype.type(1 / (stage[KERNEL_ROWS] * stage[KERNEL_COLS]))
-    clear(part(memory, dx, images * stage[N_IN]))
-    (rows, cols), (down, right), (high, wide), n_in = _sizes(stage)
+    (rows, cols), (down, right), (high, wide), (n_in, width, channels) = _sizes(stage)
+    share = memory.dtype.type(1 / (high * wide))
+    clear(part(memory, dx, images * n_in))
     for b in range(images):
         image = dx + b * n_in
         for i in range(rows):
             for j in range(cols):
-                corner = image + i * down * width + j * right * channels
+                corner = image + i * down + j * right
                 delta = part(memory, d, channels)
                 for u in range(high):
                     for v in range(wide):
