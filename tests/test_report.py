@@ -9,7 +9,7 @@ from limpide import i18n
 from limpide.data import dataset
 from limpide.data.dataset import Note
 from limpide.evaluation import METRICS
-from limpide.report import EXPLANATIONS, KINDS, render_report, write_report
+from limpide.report import EXPLANATIONS, KINDS, render_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path"}
 
@@ -183,9 +183,8 @@ def test_a_run_without_baselines_or_notes_has_a_report(costs):
     assert "#worst" not in [attributes["href"] for attributes in page.all("a")]
 
 
-def test_the_language_asked_for_lasts_as_long_as_the_report(costs, tmp_path):
-    text = write_report(costs, tmp_path / "rapport.html", "fr").read_text("utf-8")
-    assert Page(text).all("html") == [{"lang": "fr"}]
+def test_the_language_asked_for_lasts_as_long_as_the_report(costs):
+    assert Page(render_report(costs, "fr")).all("html") == [{"lang": "fr"}]
     assert i18n.get_language() == "en"
 
 

@@ -81,18 +81,11 @@ class _Fact:
     detail: str = ""
 
 
-def write_report(run: Run, path: str | Path, lang: str | None = None) -> Path:
-    """The report of a run in one HTML file.
+def render_report(run: Run, lang: str | None = None) -> str:
+    """The report of a run as the text of one HTML file that asks for nothing else.
 
     lang  "en" or "fr"; None keeps the user's language
     """
-    path = Path(path)
-    path.write_text(render_report(run, lang), encoding="utf-8")
-    return path
-
-
-def render_report(run: Run, lang: str | None = None) -> str:
-    """The report of a run as the text of one HTML file that asks for nothing else."""
     with _language(lang):
         return fill("report.html", _page(run))
 
