@@ -96,16 +96,21 @@ def test_a_file_may_be_known_by_the_sum_of_its_packed_form(mirror, tmp_path):
     assert [place.name for place in tmp_path.iterdir()] == ["digits.gz"]
 
 
+def _write_parts(folder):
+    """70 black images in the form of MNIST."""
+    for part, n in (("train", 60), ("t10k", 10)):
+        images = bytes([0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(n * 784)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
+        labels = bytes([0, 0, 8, 1, 0, 0, 0, n]) + bytes(i % 10 for i in range(n))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+
+
 def test_fashion_mnist_is_read_in_words_from_where_it_lies(monkeypatch, tmp_path):
     import limpide as lp
 
     monkeypatch.setenv("LIMPIDE_DATA", str(tmp_path))
     (tmp_path / "fashion-mnist").mkdir()
-    for part, n in (("train", 60), ("t10k", 10)):
-        images = bytes([0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(n * 784)
-        (tmp_path / "fashion-mnist" / f"{part}-images-idx3-ubyte").write_bytes(images)
-        labels = bytes([0, 0, 8, 1, 0, 0, 0, n]) + bytes(i % 10 for i in range(n))
-        (tmp_path / "fashion-mnist" / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    _write_parts(tmp_path / "fashion-mnist")
     dataset = lp.open_source("fashion-mnist")
     assert dataset.inputs.shape == (70, 1, 28, 28)
     assert dataset.target[60:].to_list() == list(mnist.FASHION.labels)
@@ -162,3 +167,13 @@ def test_the_known_sums_are_those_of_the_real_files(mnist_folder):
     for remote in mnist.DIGITS.files:
         content = gzip.decompress((mnist_folder / remote.name).read_bytes())
         assert (len(content), hashlib.sha256(content).hexdigest()) == (remote.n_bytes, remote.sha256)
+
+
+def test_other_files_under_the_names_of_mnist_are_not_taken_for_it(monkeypatch, tmp_path):
+    import limpide as lp
+
+    monkeypatch.setenv("LIMPIDE_DATA", str(tmp_path))
+    _write_parts(tmp_path)
+    with pytest.raises(DataError, match="the files that its authors published, got other files under their names"):
+        lp.open_source("mnist")
+    assert len(lp.open_source(str(tmp_path)).target) == 70

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from limpide.data import idx as idx_module
 from limpide.data.idx import is_idx, labels_beside, read_idx, read_idx_array, read_idx_folder
+from limpide.data.sources import open_source
 from limpide.errors import DataError
 
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -83,6 +84,12 @@ def test_a_folder_with_both_parts_puts_the_test_part_last(tmp_path):
     assert len(dataset) == 8
     np.testing.assert_array_equal(dataset.inputs[6:, 0], images)
     assert dataset.suggested == {"split.method": "ordered", "split.test": 0.25}
+
+
+def test_a_folder_of_idx_files_with_other_names_says_what_to_do(tmp_path):
+    (tmp_path / "letters-train-images-idx3-ubyte").write_bytes(b"")
+    with pytest.raises(DataError, match=r"named as those of MNIST.* name one pair as IMAGES,LABELS"):
+        open_source(str(tmp_path))
 
 
 def test_the_labels_beside_are_found_by_name(tmp_path):

@@ -76,6 +76,7 @@ class Builtin:
     as_documented  recipe keys and values that redo what the source documents did with it
     systems        the numbers of those systems
     is_fetched     its files come over the network the first time, unless `LIMPIDE_DATA` has them
+    sha256         of its content where that is known, so that no other files pass under its name
     weights        the weights the document starts from, drawn after its data; biases are 0
     """
 
@@ -89,6 +90,7 @@ class Builtin:
     as_documented: Mapping[str, Any] = field(default_factory=dict)
     systems: tuple[int, ...] = ()
     is_fetched: bool = False
+    sha256: str = ""
     weights: Callable[[], tuple[np.ndarray, ...]] | None = None
 
     def open(self, given: Mapping[str, Any] | None = None) -> Dataset:
@@ -112,6 +114,10 @@ class Builtin:
         if target.dtype.kind in "iU":
             answers = answers.cast(pl.String)
         digest = _digest(inputs, target)
+        if self.sha256 and not changed and digest != self.sha256:
+            where, got = _("data set {name}").format(name=self.name), _("other files under their names")
+            mend = _("name their folder as the source, or remove them from LIMPIDE_DATA")
+            raise DataError(problem(where, _("the files that its authors published"), got, mend))
         if isinstance(inputs, np.ndarray):
             return Dataset(self.name, source, inputs, answers, (), tuple(notes), digest, self.suggested)
         columns = tuple(Column(name, "number") for name in inputs)
@@ -198,6 +204,7 @@ BUILTIN.add(
         suggested={"split.method": "ordered", "split.test": 1 / 7},
         systems=(48,),
         is_fetched=True,
+        sha256="cf7305d98ca2b5095ffb61f9044458301c194c2c808e5a02f39374897fd54cab",
     )
 )
 BUILTIN.add(

@@ -157,6 +157,15 @@ def read_idx_parts(folder: Path, need_target: bool = True) -> IdxImages:
     return _read_pairs([(images, labels) for _part, images, labels in parts], str(folder))
 
 
+def refuse_other_names(folder: Path) -> None:
+    """DataError for IDX files that are not named as MNIST's: which belong together is for their owner to say."""
+    images = sorted(folder.glob("*images*idx3*"))
+    if images:
+        expected = _("IDX files named as those of MNIST, train-images-idx3-ubyte and so on")
+        mend = _("rename them, or name one pair as IMAGES,LABELS")
+        raise DataError(problem(str(folder), expected, images[0].name, mend))
+
+
 def find_idx(folder: Path, part: str, role: str) -> Path | None:
     """The file of a part ("train" or "t10k") in a role ("images" or "labels"), or None."""
     ends = ("idx3-ubyte", "idx1-ubyte")

@@ -24,7 +24,7 @@ from limpide.data.centring import Centring
 from limpide.data.columns import take_target, understand
 from limpide.data.dataset import Column, Dataset, Note
 from limpide.data.frames import from_frame
-from limpide.data.idx import find_idx, is_idx, labels_beside, read_idx, read_idx_folder
+from limpide.data.idx import find_idx, is_idx, labels_beside, read_idx, read_idx_folder, refuse_other_names
 from limpide.data.image_files import is_image_name, read_image_file, read_image_folder, read_image_zip
 from limpide.data.images import Size
 from limpide.data.images import Wanted as WantedImages
@@ -218,10 +218,10 @@ def _with_options(text: str, given: Mapping[str, Any]) -> tuple[str, dict[str, A
 
 
 def _from_folder(path: Path, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:
-    parts = [part for part in ("train", "t10k") if find_idx(path, part, "images")]
-    if parts:
+    if any(find_idx(path, part, "images") for part in ("train", "t10k")):
         _no_options(str(path), options)
         return read_idx_folder(path, wanted.need_target)
+    refuse_other_names(path)
     return read_image_folder(path, _wanted_images(str(path), options, wanted))
 
 
