@@ -219,7 +219,7 @@ def _load(recipe: Recipe) -> None:
     # what is wrong with it is said where it is chosen
     with suppress(LimpideError, ImportError):
         engine = get_engine(recipe.engine)
-        if isinstance(engine, LoadsCode):
+        if isinstance(engine, LoadsCode) and recipe.precision != "mixed":
             engine.load_code(recipe.precision, str(recipe.network.layers))
 
 

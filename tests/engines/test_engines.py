@@ -5,9 +5,11 @@ from limpide.engines import numpy_engine
 from limpide.engines.base import ENGINES, choose_engine, engine_versions, get_engine
 from limpide.engines.numpy_engine import NumpyEngine
 from limpide.errors import UnknownName
+from limpide.job import _load
 from limpide.nn.losses import LOSSES
 from limpide.nn.network import Network
 from limpide.nn.optimizers import make_optimizer
+from limpide.recipe import Recipe
 
 CNN = "1x6x6, conv 4 3x3 pad 1 relu, maxpool 2, flatten, 5 tanh, 3"
 
@@ -24,6 +26,10 @@ def test_an_unknown_engine_is_answered_with_the_nearest():
         with pytest.raises(UnknownName) as caught:
             ask()
         assert str(caught.value) == 'engine: unknown name "nunpy"; did you mean "numpy"?'
+
+
+def test_loading_an_engine_ahead_says_nothing_of_what_it_cannot_do():
+    _load(Recipe.from_options("iris", engine="compiled", precision="mixed", network="4, 2 relu, 3"))
 
 
 def test_the_choice_of_an_engine_says_why():
