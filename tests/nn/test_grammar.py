@@ -47,6 +47,8 @@ def test_a_dense_layer_right_behind_an_image_gets_its_flatten():
         ("3, 64 rleu, 1", 'network, item 2: unknown name "rleu"; did you mean "relu"?'),
         ("3, 64 relu tanh, 1", "network, item 2: expected \"relu\", got 'relu tanh'"),
         ("3, 64 relu 0.1, 1", "network, item 2: expected \"relu\", got 'relu 0.1'"),
+        ("3, dense 64 relu, 1", "network, item 2: expected a dense layer by its number of neurons alone, got "
+            "'dense 64 relu'; write \"8 relu\", or \"8 identity\""),
         ("3, dropuot 0.2, 1", 'network, item 2: unknown name "dropuot"; did you mean "dropout"?'),
         ("3, dropout, 1", "network, item 2: expected share of units dropped, got the end of 'dropout'"),
         ("3, dropout 2, 1", "network, item 2: expected share of units dropped: a number from 0 to below 1, got '2'"),
@@ -180,7 +182,8 @@ def test_a_completed_network_takes_the_initializer_named():
     ("text", "message"),
     [
         ("64, 32 relu, 1", "network, input: expected 3, got 64; "
-            'leave the input out, or write "64 relu" if it is a hidden layer'),
+            'leave the input out, or write "64 relu" if it is a hidden layer, '
+            '"64 identity" if it has no activation'),
         ("64 relu, 7", "network, output: expected 1, got 7; "
             'leave the output out, or write "7 relu" if it is a hidden layer'),
         ("64 relu, 7 sigmoid", "network, output: expected 1, got 7; "

@@ -61,7 +61,10 @@ def complete_network(text: str, input_shape: Shape, n_outputs: int, initializer:
                     _("network, input"),
                     show_shape(input_shape),
                     show_shape(shape),
-                    _('leave the input out, or write "{item} relu" if it is a hidden layer').format(item=items[0]),
+                    _(
+                        'leave the input out, or write "{item} relu" if it is a hidden layer, "{item} identity" if it '
+                        "has no activation"
+                    ).format(item=items[0]),
                 )
             )
         items = items[1:]
@@ -206,6 +209,9 @@ def _parse_item(item: str, number: str) -> list[Layer]:
         kind: type[Layer] = Dense
     elif words[0] in LAYERS and words[0] not in ("dense", "activation"):
         kind = LAYERS[words[0]]
+    elif words[0] == "dense":
+        expected = _("a dense layer by its number of neurons alone")
+        raise RecipeError(problem(where, expected, repr(item), _('write "8 relu", or "8 identity"')))
     else:
         known = [k for k in LAYERS if k not in ("dense", "activation")]
         raise UnknownName(where, words[0], [*known, *ACTIVATIONS])
