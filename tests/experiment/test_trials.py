@@ -191,6 +191,15 @@ def test_a_budget_that_is_used_up_says_so(here, monkeypatch):
     assert not comparison.standings.is_settled
 
 
+def test_a_budget_too_small_for_one_seed_is_no_failure_of_the_variants(here, monkeypatch):
+    crew = here(score=lambda layers, seed: 0.5)
+    clock = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(trials.time, "monotonic", lambda: next(clock))
+    with pytest.raises(RunError, match="budget: expected time for a training of each variant, got less; give more"):
+        compare("iris", vary=ACTIVATIONS, seeds=4, budget=1, save=False, **QUICK)
+    assert crew.trained == []
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400), (42, 42)])
 def test_a_budget_is_read_as_people_write_it(text, seconds):
     assert read_time(text) == seconds

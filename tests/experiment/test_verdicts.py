@@ -66,6 +66,15 @@ def test_fewer_than_three_seeds_say_what_they_cannot_say(n):
     assert "cannot tell skill from luck" in text
 
 
+def test_equal_means_are_not_said_to_be_ahead_and_a_gap_is_never_rounded_to_nothing():
+    assert "A and B have the same mean; 1 seed cannot tell" in sentence({"A": [0.9], "B": [0.9]}, 1)[0]
+    mirrored = {"A": [0.8, 0.9, 1.0, 0.7], "B": [0.9, 0.8, 0.7, 1.0]}
+    assert re.search(r"A and B have the same mean: 0 ± \d+ points", sentence(mirrored)[0])
+    apart = {name: [value + (name == "A") * 0.004 for value in of] for name, of in mirrored.items()}
+    assert re.search(r"A is ahead of B by 0\.4 ± [\d.]+ points", sentence(apart)[0])
+    assert Words(Terms("accuracy", 0.002), 1, 1).bare_amount(-0.0) == "0"
+
+
 def test_among_several_the_best_alone_ties_and_equals_are_told_apart():
     base = around(0.9, 0.01)
     near = [x + d for x, d in zip(base, around(0, 0.0008, seed=2))]

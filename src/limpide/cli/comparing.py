@@ -24,7 +24,7 @@ from limpide.cli.screen import (
 )
 from limpide.cli.training import read_recipe, recipe_options
 from limpide.errors import RecipeError, problem
-from limpide.i18n import _, format_count, format_decimal, ngettext
+from limpide.i18n import _, format_count, format_decimal, format_number, ngettext
 from limpide.words import read_values
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def standings_table(comparison: Comparison) -> Table:
         if row.low is not None and row.high is not None:
             interval = _("{low} to {high}").format(low=format_metric(name, row.low), high=format_metric(name, row.high))
         cells = [format_metric(name, row.mean), interval, _beside(comparison, row)]
-        cells.append("–" if row.seconds is None else format_decimal(row.seconds, 1))
+        cells.append("–" if row.seconds is None else format_number(row.seconds, 2))
         cells.append("–" if row.parameters is None else format_count(row.parameters))
         if comparison.common_loss is not None:
             cells.append("–" if row.updates is None else format_count(row.updates))

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from limpide.errors import RecipeError, problem
+from limpide.errors import RecipeError, RunError, problem
 from limpide.evaluation import MAIN_METRIC, METRICS
 from limpide.experiment.comparison import Comparison, Stopped
 from limpide.experiment.questions import asked_by
@@ -67,7 +67,7 @@ def compare(
     watch      called when trainings begin and after each
     options    flat names of a recipe's keys, for all variants
     Raises     UnknownName for a knob or a metric; RecipeError for values that do not fit, or different data; RunError
-               for a folder or a storage that cannot be used
+               for a folder or a storage that cannot be used, or a budget too small for one seed
 
     Ctrl-C ends the trainings, not the function: the verdict so far is given. The same call goes on from there, and one
     for more seeds trains those alone. Several processes that work in one folder, or one storage, share the trainings.
@@ -105,6 +105,10 @@ def _add_seeds(question: _Question, seeds: int, is_planned: bool, watch: Watch |
         stopped: Stopped = trials.train(range(trials.root, trials.root + n), watch)
         if stopped == "interrupted" and not trials.done():
             raise KeyboardInterrupt
+        if stopped == "time" and not trials.done():
+            expected, got = _("time for a training of each variant"), _("less")
+            mend = _("give more; what is trained is kept, and the same command goes on from there")
+            raise RunError(problem(_("budget"), expected, got, mend))
         comparison = question.judge(stopped, is_planned or stopped == "interrupted")
         if stopped != "seeds" or not is_planned:
             return comparison

@@ -186,8 +186,11 @@ class Words:
         """`amount` without the unit: a hundredth where the metric is shown in per cent."""
         scale = 100 if self.is_in_points else 1
         if not isfinite(half):
-            return format_number(scale * value, 2)
+            # no minus before a zero
+            return format_number(scale * value + 0.0, 2)
         decimals = _decimals(scale * (half or abs(value)))
+        if value and not round(scale * value, decimals):
+            decimals += 1
         text, width = (format_decimal(scale * number, decimals) for number in (value, half))
         return _("{gap} ± {half}").format(gap=text, half=width)
 
@@ -225,7 +228,10 @@ class Words:
             return _("{a} and {b} are practically equal (within {zone}): {gap} ({evidence})").format(**words)
         if pair.difference.n < FEWEST:
             return self._too_few(pair)
-        known = _("{a} is ahead of {b} by {gap}, which may be luck ({evidence})").format(**words)
+        known = _("{a} is ahead of {b} by {gap}, which may be luck ({evidence})")
+        if not pair.difference.mean:
+            known = _("{a} and {b} have the same mean: {gap} ({evidence})")
+        known = known.format(**words)
         return _("Not shown: {hint}; {known}").format(hint=self.hint([pair]), known=known)
 
     def finding(self, pair: Pair) -> str:
@@ -237,6 +243,13 @@ class Words:
 
     def _too_few(self, pair: Pair) -> str:
         n = pair.difference.n
+        if not pair.difference.mean:
+            text = ngettext(
+                "Not shown: {a} and {b} have the same mean; {n} seed cannot tell skill from luck, it takes {fewest}",
+                "Not shown: {a} and {b} have the same mean; {n} seeds cannot tell skill from luck, it takes {fewest}",
+                n,
+            )
+            return text.format(a=pair.first, b=pair.second, n=n, fewest=FEWEST)
         text = ngettext(
             "Not shown: {a} is ahead of {b} by {gap}, but {n} seed cannot tell skill from luck; it takes {fewest}",
             "Not shown: {a} is ahead of {b} by {gap}, but {n} seeds cannot tell skill from luck; it takes {fewest}",
