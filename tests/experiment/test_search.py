@@ -173,8 +173,9 @@ def test_luck_is_not_in_the_fresh_score(crew):
     assert numbers["search_score"] > 0.815
     assert abs(numbers["fresh_score"] - 0.8) < 0.02
     assert len(found.ties) == 4
-    assert found.recommended.parameters == min(found.trial(n).parameters for n in found.finalists)
-    assert f"The simplest is {found.recommended.number}" in found.verdict
+    near = [found.winner, *(one.trial for one in found.beside if one.is_near)]
+    assert found.recommended.parameters == min(trial.parameters for trial in near) < found.winner.parameters
+    assert f"The simplest within a standard error of it is {found.recommended.number}" in found.verdict
 
 
 def test_a_simpler_one_that_is_worse_is_not_recommended(crew):
@@ -182,6 +183,15 @@ def test_a_simpler_one_that_is_worse_is_not_recommended(crew):
     found = search("iris", **{**QUICK, "trials": 16, "fresh": 6}, save=False)
     assert "16" in found.recommended.settled.recipe.network.layers
     assert all("16" in trial.settled.recipe.network.layers for trial in found.ties)
+
+
+def test_a_simpler_one_that_ties_by_its_spread_alone_is_not_recommended(crew):
+    crew(lambda recipe: good(recipe) if "16" in recipe.network.layers else 0.35 + 0.5 * (recipe.seed % 2))
+    found = search("iris", **{**QUICK, "trials": 8, "fresh": 5}, save=False)
+    small = [trial for trial in found.ties if "16" not in trial.settled.recipe.network.layers]
+    assert small
+    assert "16" in found.recommended.settled.recipe.network.layers
+    assert "The simpler ones are more than a standard error behind" in found.verdict
 
 
 def test_lower_is_better_for_errors(crew):

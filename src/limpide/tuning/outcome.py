@@ -52,6 +52,14 @@ class Beside:
         """Whether it may be as good as the winner."""
         return self.finding != "better"
 
+    @property
+    def is_near(self) -> bool:
+        """Whether it is at most one standard error behind: few seeds tie much that is worse in the mean.
+
+        Source  Breiman, Friedman, Olshen and Stone 1984, Classification and Regression Trees, section 3.4.3
+        """
+        return self.ties and self.difference.mean <= self.difference.error
+
 
 @dataclass
 class Search:
@@ -121,10 +129,12 @@ class Search:
 
     @property
     def recommended(self) -> Trial | None:
-        """Of the winner and those that tie with it the one with the fewest parameters; of equals the better."""
+        """Of the winner and those near it the one with the fewest parameters; of equals the better."""
         if self.winner is None:
             return None
-        return min([self.winner, *self.ties], key=lambda trial: trial.parameters or 0)
+        near = {one.trial.number for one in self.beside if one.is_near}
+        among = [self.winner, *(trial for trial in self.ties if trial.number in near)]
+        return min(among, key=lambda trial: trial.parameters or 0)
 
     @property
     def recipe(self) -> Recipe:
@@ -200,8 +210,13 @@ class Search:
             n=format_count(n), names=", ".join(str(trial.number) for trial in self.ties)
         )
         if chosen is winner:
-            return said + " " + _("None of them is simpler: it is recommended.")
-        text = _("The simplest is {trial}, with {n} parameters instead of {most}: it is recommended.")
+            is_simpler = any((tie.parameters or 0) < (winner.parameters or 0) for tie in self.ties)
+            far = _("The simpler ones are more than a standard error behind: it is recommended itself.")
+            return said + " " + (far if is_simpler else _("None of them is simpler: it is recommended."))
+        text = _(
+            "The simplest within a standard error of it is {trial}, with {n} parameters instead of {most}: that one is "
+            "recommended."
+        )
         sizes = {"n": format_count(chosen.parameters or 0), "most": format_count(winner.parameters or 0)}
         return said + " " + text.format(trial=chosen.number, **sizes)
 

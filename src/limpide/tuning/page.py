@@ -72,7 +72,7 @@ def _facts(search: Search) -> list[dict[str, str]]:
     facts = []
     for (where, value), detail in zip(search.numbers(winner) if winner else [], details):
         mean, _space, interval = value.partition(" (")
-        text = f"{detail}; {interval.rstrip(')')}" if interval else detail
+        text = _("; ").join((detail, interval.rstrip(")"))) if interval else detail
         facts.append({"term": capital(where), "value": mean, "detail": text})
     n = sum(len(trial.scores) for trial in search.trials) + sum(map(len, search.fresh.values()))
     seconds = tick_text(float(f"{sum(trial.seconds for trial in search.trials):.2g}"))
@@ -140,5 +140,8 @@ def _how(search: Search) -> list[tuple[str, str]]:
     )
     text = _("A finalist ties with the winner unless its interval, corrected for their number, shows it to be worse.")
     how.append((_("Ties"), text))
-    text = _("Of the winner and those that tie with it the network with the fewest parameters is recommended.")
+    text = _(
+        "Of the winner and those that tie with it, at most a standard error behind, the network with the fewest "
+        "parameters is recommended."
+    )
     return [*how, (_("The simplest"), text)]
