@@ -13,6 +13,7 @@ import limpide as lp
 from limpide.errors import Diverged, LimpideError, RecipeError, RunError, ShapeError, UnknownName
 from limpide.evaluation import quick_metrics
 from limpide.gauges import Gauge
+from limpide.history import Stop
 from limpide.job import prepare
 from limpide.nn.losses import LOSSES
 
@@ -121,6 +122,11 @@ def test_divergence_in_the_first_epoch_names_layer_tensor_and_update():
     assert line.startswith("update ")
     assert "layer" in line
     assert "lower rate (it is 1e+30)" in line
+
+
+def test_one_epoch_is_told_in_the_singular():
+    assert Stop("epochs", 1, 1, 0.5).sentence() == "the one epoch done; the weights of epoch 1 are kept"
+    assert Stop("epochs", 3, 3, 0.5).sentence() == "all 3 epochs done; the weights of epoch 3 are kept"
 
 
 def test_divergence_later_keeps_the_last_good_weights():

@@ -96,7 +96,9 @@ class Stop:
                 self.patience,
             ).format(epoch=self.epoch, n=self.patience, kept=kept)
         if self.reason == "epochs":
-            return _("all {epoch} epochs done; {kept}").format(epoch=self.epoch, kept=kept)
+            return ngettext("the one epoch done; {kept}", "all {epoch} epochs done; {kept}", self.epoch).format(
+                epoch=self.epoch, kept=kept
+            )
         if self.reason == "interrupted":
             return _("interrupted after epoch {epoch}; {kept}").format(epoch=self.epoch, kept=kept)
         if self.reason == "diverged":

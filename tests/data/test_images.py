@@ -50,6 +50,8 @@ def test_a_sub_folder_is_a_class_and_grey_images_have_one_channel(tmp_path):
     assert dataset.target.to_list() == ["cat", "cat", "dog", "dog"]
     assert dataset.target.name == "class"
     assert [note.text for note in dataset.notes] == ["4 images of 4 × 6 pixels, grey, one channel"]
+    alone = read_image_file(tmp_path / "cat" / "0.png", TO_PREDICT)
+    assert alone.notes[0].text == "1 image of 4 × 6 pixels, grey, one channel"
 
 
 def test_one_coloured_image_gives_all_three_channels(tmp_path):

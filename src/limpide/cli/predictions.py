@@ -297,7 +297,8 @@ def evaluate(folder: str, source: str | None, memory: str | None, reading: dict[
     show_notes(console, notes)
     if source is None:
         origin = _("on the run's own test rows, which training never saw")
-        console.print(f"{origin}; {openings_sentence(run.openings)}", style="dim", soft_wrap=not console.is_terminal)
+        said = _("; ").join((origin, openings_sentence(run.openings)))
+        console.print(said, style="dim", soft_wrap=not console.is_terminal)
     console.print(metrics_table(evaluation, run.baselines if source is None else {}))
     if evaluation.per_class:
         console.print()

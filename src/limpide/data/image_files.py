@@ -127,9 +127,9 @@ def _assembled(name: str, source: str, files: list[Picture], wanted: Wanted) -> 
         size, size_notes = _size_for(pictures, name, wanted)
         images, read = _read_all(pictures, name, replace(wanted, size=size))
     colour = _("grey, one channel") if images.shape[1] == 1 else _("in colour, three channels")
-    text = _("{n} images of {rows} × {cols} pixels, {colour}").format(
-        n=format_count(len(images)), rows=size[0], cols=size[1], colour=colour
-    )
+    text = ngettext(
+        "{n} image of {rows} × {cols} pixels, {colour}", "{n} images of {rows} × {cols} pixels, {colour}", len(images)
+    ).format(n=format_count(len(images)), rows=size[0], cols=size[1], colour=colour)
     all_notes = [Note("info", name, text), *size_notes, *notes, *_first_of_several(read, pictures, name)]
     if classes is not None:
         all_notes += _in_two_classes(read, pictures, classes, name)

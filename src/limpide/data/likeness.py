@@ -115,7 +115,7 @@ class Likeness:
                 found.append(text.format(times=format_number(distance, 2)))
                 if labels:
                     found.append(_("the nearest is of class {label}").format(label=labels[code]))
-            doubts.append("; ".join(found))
+            doubts.append(_("; ").join(found))
         return doubts
 
 

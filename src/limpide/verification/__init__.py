@@ -144,7 +144,7 @@ def _gradients(job: Job) -> Check:
         len(gaps),
     ).format(n=len(gaps), gap=format_gap(max(slopes, default=0.0)))
     there = _("{gap} from PyTorch").format(gap=format_gap(max(others))) if others else _("PyTorch is not installed")
-    text = f"{text}; {there}"
+    text = _("; ").join((text, there))
     if wrong:
         text = _("{text}; wrong: {names}").format(text=text, names=", ".join(wrong))
     return Check(_("gradients"), "failed" if wrong else "ok", text, gaps)

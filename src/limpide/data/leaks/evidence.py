@@ -49,7 +49,7 @@ class Leak:
                 "warning", self.where, _("leak accepted: {found}; {why}").format(found=self.found, why=self.why)
             )
         parts = [self.found, self.why, _(", or ").join(self.mends)]
-        return Note(self.level, self.where, "; ".join(part for part in parts if part))
+        return Note(self.level, self.where, _("; ").join(part for part in parts if part))
 
 
 @dataclass(frozen=True, eq=False)
