@@ -249,6 +249,12 @@ def test_a_process_that_does_not_answer_is_a_lost_one(second):
 
     with pytest.raises(ProcessLost, match=r"process 2 of 2: .*got one lost: Connection closed by peer"), _together():
         raise RuntimeError("Connection closed by peer\nand a long story")
+    gloo = "[/pytorch/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:49: Connection reset by peer"
+    with (
+        pytest.raises(ProcessLost, match=r"got one lost: Read error \[127.0.0.1\]:49: Connection reset by peer$"),
+        _together(),
+    ):
+        raise RuntimeError(f"{gloo}. This is typically caused by a remote worker hanging. Good luck!")
 
 
 def test_what_a_gpu_cannot_promise_is_said(monkeypatch):

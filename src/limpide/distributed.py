@@ -8,6 +8,7 @@ on the disk for itself, and reads the same windows of them.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -68,7 +69,11 @@ def lost(why: str) -> ProcessLost:
     if here.is_first and here.is_shared and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-    return ProcessLost(problem(str(here), _("every process of the job at work"), _("one lost: {why}").format(why=why)))
+    # gloo says where in its source it stands, and adds advice for its own users
+    plain = re.sub(r"^\[\S+:\d+\] ", "", why).partition(". This is ")[0]
+    return ProcessLost(
+        problem(str(here), _("every process of the job at work"), _("one lost: {why}").format(why=plain))
+    )
 
 
 def signed(problems: Iterable[str]) -> list[str]:
