@@ -1,12 +1,14 @@
 """`limpide search`: its words, what it shows in a pipe and on a terminal, its exit codes."""
 
 import json
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from limpide.cli.searching import Display, history, read_spaces
+from limpide.cli.searching import Display, history, plan_line, read_spaces
 from limpide.errors import RecipeError
 from limpide.experiment import trials as trials_module
 from limpide.tuning.records import Trial
@@ -36,6 +38,13 @@ def test_a_space_is_read_as_people_write_it(tmp_path):
 def test_a_knob_without_name_or_values_is_refused(word):
     with pytest.raises(RecipeError, match=r"--space: expected KNOB=VALUES or FILE\.toml"):
         read_spaces(None, None, [word])
+
+
+def test_the_plan_counts_in_the_singular_and_in_the_plural():
+    explorer = SimpleNamespace(question=SimpleNamespace(repeats=1), n_trials=4, n_final=8, n_fresh=2)
+    assert plan_line(explorer) == "4 trials, 1 training each; then the 4 best, 2 each"
+    explorer.question.repeats, explorer.n_trials = 3, math.inf
+    assert plan_line(explorer) == "as many trials as fit, 3 trainings each; then the 5 best, 2 each"
 
 
 def test_in_a_pipe_each_trial_has_a_line_then_come_table_numbers_verdict_and_places(shown):

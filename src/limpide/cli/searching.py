@@ -223,9 +223,17 @@ def plan_line(explorer: Explorer) -> str:
     """What the search will train, at most."""
     question, n = explorer.question, explorer.n_trials
     if not isfinite(n):
-        text = _("as many trials as fit, {repeats} trainings each; then the {n} best, {fresh} each")
+        text = ngettext(
+            "as many trials as fit, {repeats} training each; then the {n} best, {fresh} each",
+            "as many trials as fit, {repeats} trainings each; then the {n} best, {fresh} each",
+            question.repeats,
+        )
     else:
-        text = _("{trials} trials, {repeats} trainings each at most; then the {n} best, {fresh} each")
+        text = ngettext(
+            "{trials} trials, {repeats} training each; then the {n} best, {fresh} each",
+            "{trials} trials, {repeats} trainings each at most; then the {n} best, {fresh} each",
+            question.repeats,
+        )
     best = explorer.n_final // explorer.n_fresh if isfinite(n) else 5
     count = format_count(int(n)) if isfinite(n) else ""
     return text.format(trials=count, repeats=question.repeats, n=best, fresh=explorer.n_fresh)
