@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import limpide as lp
+from limpide import runs
 from limpide.errors import Diverged, RunError
 from limpide.progress import Progress, unfinished
 from limpide.training import Fit, resume
@@ -178,6 +179,42 @@ def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch):
         write(path, arrays, facts)
 
     monkeypatch.setattr(progress, "write_arrays", fill_up)
+    with pytest.raises(RunError, match="No space left on device"):
+        lp.train("wine", out=tmp_path / "run", baselines=False, report=False, **OPTIONS)
+    monkeypatch.undo()
+    whole = lp.train("wine", save=False, baselines=False, **OPTIONS)
+    assert_same_run(whole, resume(tmp_path / "run", baselines=False, report=False))
+
+
+@pytest.mark.parametrize("n_pressed", [1, 2])
+def test_ctrl_c_while_the_run_is_written_loses_nothing(tmp_path, monkeypatch, n_pressed):
+    """Once: the run is whole all the same; twice: the training can go on, and the interruption says how."""
+    pressed, write = [], runs.write_arrays
+
+    def press(*arguments):
+        if len(pressed) < n_pressed:
+            pressed.append(1)
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    monkeypatch.setattr(runs, "write_arrays", press)
+    folder = tmp_path / "run"
+    whole = lp.train("wine", save=False, baselines=False, **OPTIONS)
+    if n_pressed == 1:
+        lp.train("wine", out=folder, baselines=False, report=False, **OPTIONS)
+        assert_same_run(whole, lp.load(folder))
+    else:
+        with pytest.raises(KeyboardInterrupt) as interrupt:
+            lp.train("wine", out=folder, baselines=False, report=False, **OPTIONS)
+        assert interrupt.value.__notes__ == [f"go on with it: limpide resume {folder}"]
+        assert_same_run(whole, resume(folder, baselines=False, report=False))
+
+
+def test_a_disk_that_is_full_once_the_training_is_over_loses_nothing(tmp_path, monkeypatch):
+    def fill_up(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs, "write_arrays", fill_up)
     with pytest.raises(RunError, match="No space left on device"):
         lp.train("wine", out=tmp_path / "run", baselines=False, report=False, **OPTIONS)
     monkeypatch.undo()

@@ -40,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from limpide.cli import run
 
         return run(words)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if place().is_first:
-            print("\n" + _("interrupted: nothing was written"), file=sys.stderr)
+            left = "; ".join(getattr(interrupt, "__notes__", [])) or _("nothing was written")
+            print("\n" + _("interrupted: {left}").format(left=left), file=sys.stderr)
         return 130
 
 

@@ -34,7 +34,7 @@ State = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 class Progress:
     """The folder of one training at work: nobody else may work in it meanwhile.
 
-    Leaving the `with` by an error before anything is worth keeping removes the folder.
+    Leaving the `with` by an error before anything is worth keeping removes the folder; afterwards it says how to go on.
     """
 
     def __init__(self, folder: Path, is_new: bool, made: Sequence[Path] = ()) -> None:
@@ -114,12 +114,17 @@ class Progress:
     def finish(self, write: Callable[[Path, bool], None], report: bool, may_go_on: bool) -> None:
         """Write the run; the state is removed once all is there, unless the training may go on from it.
 
+        Ctrl-C does not leave it half written: it takes two of them.
+
         Raises  RunError when the run cannot be written: what was kept stays
         """
+        self._is_new = False  # whatever comes now, the last state kept goes on to the same run
         try:
             (self.folder / DONE).unlink(missing_ok=True)
-            write(self.folder, report)
-            self._is_new = False
+            try:
+                write(self.folder, report)
+            except KeyboardInterrupt:
+                write(self.folder, report)
             if not may_go_on:
                 (self.folder / STATE).unlink(missing_ok=True)
         except OSError as error:
@@ -143,6 +148,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, KeyboardInterrupt) and not self._is_new:
+            error.add_note(_go_on(self.folder))
         self.close(remove=kind is not None and self._is_new)
 
 
@@ -161,9 +168,13 @@ def last_state(folder: Path) -> State:
 def check_new(folder: Path) -> None:
     """RunError when the folder is in use; one that holds an unfinished training says how to go on with it."""
     if (folder / STATE).is_file():
-        mend = _("go on with it: limpide resume {folder}").format(folder=folder)
-        raise RunError(problem(str(folder), _("a new or empty folder"), _("one with an unfinished training"), mend))
+        got = _("one with an unfinished training")
+        raise RunError(problem(str(folder), _("a new or empty folder"), got, _go_on(folder)))
     check_free(folder)
+
+
+def _go_on(folder: Path) -> str:
+    return _("go on with it: limpide resume {folder}").format(folder=folder)
 
 
 def unfinished(folder: str | Path = "runs") -> list[Path]:
