@@ -104,6 +104,16 @@ def test_numbers_that_stand_for_the_classes_are_found():
     assert names(leaks_in(table | {"code": np.where(table["y"] == "ill", 7, 3)})) == ["target-in-disguise:code"]
 
 
+def test_a_disguise_with_gaps_is_found():
+    table = tumours()
+    codes = [None if i % 9 == 0 else 7 if y == "ill" else 3 for i, y in enumerate(table["y"])]
+    assert names(leaks_in(table | {"code": codes})) == ["target-in-disguise:code"]
+    words = [None if code is None else f"C{code}" for code in codes]
+    assert names(leaks_in(table | {"code": words})) == ["target-in-disguise:code"]
+    few = [code if i % 10 == 1 else None for i, code in enumerate(codes)]
+    assert leaks_in(table | {"code": few}) == []
+
+
 def test_a_column_cut_into_the_classes_is_found():
     score = noise(8)
     table = {"score": score, "points": 100 + 15 * score, "age": noise(9)}

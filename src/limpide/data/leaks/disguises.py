@@ -78,9 +78,12 @@ def _class_disguises(features: Sequence[Feature], answers: Answers) -> list[Leak
     likeness = [feature.likeness(answers) for feature in features]
     leaks: list[Leak | None] = []
     for i, feature in enumerate(features):
-        example = feature.example(answers, int(np.flatnonzero(y == labels[-1])[0]))
+        known = feature.known
+        shown = np.flatnonzero(known & (y == labels[-1]))
+        example = feature.example(answers, int(shown[0] if len(shown) else np.flatnonzero(y == labels[-1])[0]))
         is_apart, is_cut = _apart(feature, y, labels)
-        if _is_one_to_one(feature.words, y):
+        is_judged = int(known.sum()) >= MIN_ROWS and bool(np.isin(labels, y[known]).all())
+        if _is_one_to_one(feature.words, y) or (is_judged and _is_one_to_one(feature.words[known], y[known])):
             text = _("each of its values goes with one {target}, and each {target} with one of its values ({example})")
             leaks.append(_disguise(feature, answers, text.format(target=answers.name, example=example)))
         elif is_cut:

@@ -45,6 +45,12 @@ class Feature:
         read = values.booleans(series) if column.kind == "boolean" else values.words(series)
         return cls(column.name, column.kind, series, None, codes(read))
 
+    @property
+    def known(self) -> np.ndarray:
+        """True where it has a value; that a date is missing says something by itself, and counts as one."""
+        is_known: np.ndarray = np.ones(len(self.words), dtype=bool) if self.kind == "date" else self.words > 0
+        return is_known if self.numbers is None else ~np.isnan(self.numbers)
+
     def likeness(self, answers: Answers) -> float:
         """How alike rows are in the target that are neighbours in this column, or have the same word in it."""
         return max(self.order_likeness(answers), self.word_likeness(answers))
