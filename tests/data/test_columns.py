@@ -177,7 +177,10 @@ def test_the_task_follows_from_the_target(task, cells):
         ([], "got no value at all"),
         ([f"w{i}" for i in ROWS], "expected classes that come again, got 40 different words in 40 rows"),
         (["1", "2"] * 19 + ["many", "3"], r"target y: expected numbers, got 'many' \(row 39\); correct these cells"),
-        ([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)], "expected numbers or words, got Date"),
+        (
+            [datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)],
+            "expected numbers or classes, got dates, such as 2024-01-01",
+        ),
     ],
 )
 def test_a_target_that_teaches_nothing_is_refused(cells, message):
@@ -235,3 +238,17 @@ def test_words_and_dates_are_summed_up():
 
 def test_images_have_no_columns_to_describe():
     assert describe(Dataset("t", "t", np.zeros((2, 1, 3, 3), np.uint8), None)) == []
+
+
+def test_dates_are_no_answers_yet():
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=i) for i in ROWS]
+    for target in (pl.Series("when", days), pl.Series("when", [str(day) for day in days])):
+        with pytest.raises(DataError, match="got dates, such as 2024-01-01; make a number of it"):
+            infer_task(target)
+
+
+def test_words_that_differ_in_capitals_alone_are_told():
+    cells = ["yes", "no", "Yes", "no"] * 10
+    told = "words that differ in capital letters alone, such as 'yes' and 'Yes', are taken for different ones"
+    assert [note.text for note in understand(pl.DataFrame({"a": [*cells[:-1], "perhaps"]}))[1]] == [told]
+    assert [note.text for note in take_target(pl.DataFrame({"a": cells, "b": ROWS}), "a")[2]] == [told]

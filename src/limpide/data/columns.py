@@ -221,8 +221,20 @@ def _notes_on(series: pl.Series, column: Column) -> list[Note]:
     elif column.kind == "constant":
         return [Note("info", column.name, _("left out: {why}").format(why=column.why))]
     else:
-        return []
+        return _alike(series) if column.kind == "category" else []
     return [Note("warning", column.name, text)]
+
+
+def _alike(series: pl.Series) -> list[Note]:
+    """A warning where words differ in nothing but capital letters: they may well be one word to whoever wrote them."""
+    words = values.words(series).drop_nulls().unique(maintain_order=True)
+    small = words.str.to_lowercase()
+    is_twin = small.is_duplicated()
+    if not is_twin.any():
+        return []
+    twins = words.filter(small == small.filter(is_twin)[0])
+    text = _("words that differ in capital letters alone, such as {a} and {b}, are taken for different ones")
+    return [Note("warning", str(series.name), text.format(a=repr(twins[0]), b=repr(twins[1])))]
 
 
 def _is_ambiguous(series: pl.Series, form: str) -> bool:
@@ -268,6 +280,8 @@ def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.Data
             "{n} row without a target left out", "{n} rows without a target left out", n_missing
         ).format(n=format_count(n_missing))  # fmt: skip
         notes.append(Note("warning", name, text))
+    if target.dtype == pl.String and kind in ("", "category"):
+        notes += _alike(target)
     return frame.drop(name), target, notes
 
 
@@ -306,7 +320,7 @@ def infer_task(target: pl.Series) -> tuple[Task, str]:
         _check_classes(where, present, n_distinct)
         return _classes(n_distinct), _("{n} different words").format(n=format_count(n_distinct))
     if not present.dtype.is_numeric():
-        raise DataError(problem(where, _("numbers or words"), str(present.dtype), _("choose another target")))
+        raise _dates_as_answers(where, str(present[0]))
     if bool(((present == 0) | (present == 1)).all()):
         return "binary", _("nothing but 0 and 1")
     if present.dtype.is_float():
@@ -334,11 +348,18 @@ def _check_classes(where: str, present: pl.Series, n_distinct: int) -> None:
     if int(is_stray.sum()) <= MAX_STRAY * len(present) and not values.has_codes(distinct):
         got = values.cells(present, is_stray)
         raise DataError(problem(where, _("numbers"), got, _("correct these cells or leave them empty")))
+    if n_distinct > len(present) / 2 and values.date_format(distinct.head(200)):
+        raise _dates_as_answers(where, str(present[0]))
     if n_distinct > len(present) / 2:
         got = _("{n} different words in {rows} rows").format(
             n=format_count(n_distinct), rows=format_count(len(present))
         )
         raise DataError(problem(where, _("classes that come again"), got, _("choose another target")))
+
+
+def _dates_as_answers(where: str, cell: str) -> DataError:
+    mend = _("make a number of it, such as the days since a day you choose, or choose another target")
+    return DataError(problem(where, _("numbers or classes"), _("dates, such as {cell}").format(cell=cell), mend))
 
 
 # Summaries
