@@ -139,7 +139,7 @@ TEXTS = [
     refused(
         "words-only.csv",
         "\n".join(f"a sentence that nobody wrote before, number {i}" for i in range(30)).replace(",", ""),
-        "words-only.csv: expected a column to predict, of numbers or categories, got none among 1 columns",
+        "words-only.csv: expected a column to predict, of numbers or categories, got none: there is 1 column",
         target=None,
     ),
     refused(
@@ -345,7 +345,7 @@ OTHERS = [
     refused(
         "complex.npy",
         lambda: npy(np.zeros((3, 2), complex)),
-        "complex.npy: expected an array of numbers or words, got <c16; save it as numbers, or as .csv",
+        "complex.npy: expected an array of numbers or words, got complex numbers; save it as numbers, or as .csv",
     ),
     refused(
         "several.npz",

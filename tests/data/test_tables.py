@@ -321,3 +321,64 @@ def test_a_parquet_file_keeps_its_types(tmp_path):
 def test_a_damaged_file_is_an_error_that_names_its_form(put, name, head):
     with pytest.raises(DataError, match=f"{name}: expected an? (Parquet|Excel) file, got "):
         read_table(put(head + b"garbage" * 100, name))
+
+
+def test_names_that_come_again_below_are_no_row(put):
+    rows = "".join(f"{i / 4},x\n" for i in range(9))
+    frame, notes, *_others = read_table(put("\ufeffa,b\n" + rows + "\ufeffa,b\n" + rows + "a,b\n"))
+    assert frame.dtypes == [pl.Float64, pl.String]
+    assert len(frame) == 18
+    assert texts(notes, "warning") == ["2 rows that repeat the names of the columns left out, the first of them row 10"]
+
+
+def test_words_below_that_are_the_name_of_one_column_alone_stay(put):
+    assert len(read_table(put("a,n\n" + "a,1\nc,2\n" * 9 + "c,n\n")).frame) == 19
+
+
+def test_units_under_the_names_are_no_row(put):
+    rows = "".join(f"p{i};{60 + i},5;{110 + i}\n" for i in range(9))
+    frame, notes, *_others = read_table(put("who;weight;pressure\n;kg;mmHg\n" + rows))
+    assert frame.dtypes == [pl.String, pl.Float64, pl.Int64]
+    assert len(frame) == 9
+    assert texts(notes, "warning") == [
+        "the row under the names says more of the columns, and was left out: 'kg', 'mmHg'"
+    ]
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["p0;unknown;130", "p0;unknown;", "p3;kg;mmHg", "2024-01-01;kg;mmHg", "p0;NA;NA"],
+    ids=["a number beside", "one word alone", "a word that comes again", "a date", "missing values"],
+)
+def test_a_first_row_with_a_value_in_it_stays(put, first):
+    rows = "".join(f"p{i};{60 + i},5;{110 + i}\n" for i in range(9))
+    assert len(read_table(put(f"who;weight;pressure\n{first}\n" + rows)).frame) == 10
+
+
+def test_a_share_is_the_number_that_people_write(put):
+    frame, notes, *_others = read_table(put("share;b\n1,3 %;x\n2,9 %;y\n"))
+    assert frame["share"].to_list() == [0.013, 0.029]
+    assert "% is left out of its cells: '1,3 %' is read as 0.013" in texts(notes)
+
+
+def test_a_line_longer_than_any_row_is_refused_wherever_it_stands(put):
+    long = b"a,b\n" + b"1,2\n" * 9 + b"1," * 9_000_000
+    with pytest.raises(DataError, match="line 11: expected lines of a table, got a line of more than 16 MB"):
+        read_table(put(long))
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "shift_jis"])
+def test_text_in_an_unknown_encoding_is_asked_for_it(put, encoding):
+    words = ["Москва", "Тверь"] if encoding == "cp1251" else ["東京", "大阪"]
+    path = put(("name,b\n" + "".join(f"{word * 9},1\n" for word in words * 9)).encode(encoding))
+    with pytest.raises(DataError, match="if it is text, say its encoding"):
+        read_table(path)
+
+
+def test_a_column_of_lists_is_told_once(put):
+    with pytest.raises(DataError) as error:
+        read_table(put('{"a": [1], "b": 1}\n' * 20 + '{"a": 1, "b": {}}\n', "shop.jsonl"))
+    assert [problem.partition(":")[0] for problem in error.value.problems] == [
+        "shop.jsonl, line 1, a",
+        "shop.jsonl, line 21, b",
+    ]

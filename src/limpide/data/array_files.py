@@ -112,9 +112,11 @@ def _described(where: str, header: str, mend: str) -> tuple[np.dtype[Any], tuple
     codes = [single[1]] if single else [code for _name, code in fields]
     wrong = [code for code in codes if not _TYPE.fullmatch(code)]
     if wrong or (several and _FIELD.sub("", several[1]).strip(" ,\n")):
-        got = (
-            _("Python objects, which may run code") if any("O" in code for code in wrong) else ", ".join(wrong or codes)
-        )
+        got = ", ".join(wrong or codes)
+        if any("O" in code for code in wrong):
+            got = _("Python objects, which may run code")
+        elif wrong and all("c" in code for code in wrong):
+            got = _("complex numbers")
         raise DataError(problem(where, _("an array of numbers or words"), got, _("save it as numbers, or as .csv")))
     try:
         return np.dtype(codes[0] if single else fields), sizes, order[1] == "True"

@@ -356,7 +356,7 @@ def _each(pictures: list[Picture], name: str, look: Callable[[bytes], Found]) ->
     results: list[Found] = []
     problems: list[str] = []
     for picture in pictures:
-        where = f"{name}/{picture.place}"
+        where = name if str(picture.place) == name else f"{name}/{picture.place}"
         if picture.n_bytes > MOST_FILE_BYTES:
             expected = _("at most {n} bytes").format(n=format_count(MOST_FILE_BYTES))
             problems.append(problem(where, expected, format_count(picture.n_bytes)))

@@ -45,11 +45,11 @@ def read_json(where: str, content: bytes, asked: Asked) -> Table:
     encoding = asked.given.encoding or encodings.guess_encoding(content[:HEAD_BYTES]) or "utf-8"
     source = encodings.as_utf8(where, content, encoding)
     problems: list[str] = []
-    columns = _Columns()
+    columns, told = _Columns(), set[str]()
     is_array = source.lstrip().startswith(b"[")
     try:
         for place, row in _array(where, source) if is_array else _lines(where, source, problems):
-            problems += _row_problems(place, row, asked) if len(problems) <= MAX_SHOWN else []
+            problems += _row_problems(place, row, asked, told) if len(problems) <= MAX_SHOWN else []
             columns.add({name: None if name in asked.drop else cell for name, cell in row.items()})
             limits.check_shape(where, columns.n_rows, len(columns.blocks))
     except RecursionError:
@@ -184,11 +184,13 @@ def _kind(value: Any) -> str:
     return names.get(type(value), _("a number"))
 
 
-def _row_problems(place: str, row: Mapping[str, Any], asked: Asked) -> list[str]:
-    """A problem for each cell that holds more than one value."""
+def _row_problems(place: str, row: Mapping[str, Any], asked: Asked, told: set[str]) -> list[str]:
+    """A problem for each cell that holds more than one value, the first of its column.
+
+    told  the columns whose problem is told; those of this row are added
+    """
     mend = _("leave the column out with the option drop, or write its parts as columns of their own")
-    return [
-        problem(f"{place}, {name}", _("one value"), _kind(cell), mend)
-        for name, cell in row.items()
-        if isinstance(cell, (dict, list)) and name not in asked.drop
-    ]
+    found = {name: cell for name, cell in row.items() if isinstance(cell, (dict, list))}
+    new = [name for name in found if name not in told and name not in asked.drop]
+    told.update(new)
+    return [problem(f"{place}, {name}", _("one value"), _kind(found[name]), mend) for name in new]

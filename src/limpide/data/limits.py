@@ -63,6 +63,18 @@ def check_shape(where: str, n_rows: int, n_columns: int) -> None:
         raise DataError(problem(where, expected, format_count(n_rows * n_columns), _("take a part of it")))
 
 
+def check_lines(where: str, source: bytes) -> None:
+    """DataError for a line longer than any row: what parses it takes time that grows with its square."""
+    start = 0
+    while len(source) - start > MOST_LINE_BYTES:
+        end = source.rfind(b"\n", start, start + MOST_LINE_BYTES)
+        if end < start:
+            line = _("{file}, line {line}").format(file=where, line=format_count(source.count(b"\n", 0, start) + 1))
+            got = _("a line of more than {n} MB").format(n=MOST_LINE_BYTES >> 20)
+            raise DataError(problem(line, _("lines of a table"), got, _("end each row with an end of line")))
+        start = end + 1
+
+
 def check_names(where: str, names: Sequence[str]) -> None:
     """DataError for names of columns that would stand for other columns."""
     patterns = [name for name in names if name.startswith("^") and name.endswith("$")]

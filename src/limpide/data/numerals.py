@@ -16,7 +16,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Note
-from limpide.i18n import _
+from limpide.i18n import _, format_written
 
 SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
@@ -196,7 +196,7 @@ def _open_note(text: pl.Series, is_open: pl.Series, decimal: str) -> Note:
         "nothing tells whether {cell} has a decimal mark: read as {number}; the options decimal and thousands change it"
     )
     number = _parts(text[row : row + 1], decimal, None)["number"][0]
-    return Note("warning", text.name, note.format(cell=_first(text, is_open), number=number))
+    return Note("warning", text.name, note.format(cell=_first(text, is_open), number=format_written(number)))
 
 
 def _in_one_unit(text: pl.Series, decimal: str, thousands: str | None, is_mixed: bool, notes: list[Note]) -> Numerals:
@@ -218,11 +218,13 @@ def _in_one_unit(text: pl.Series, decimal: str, thousands: str | None, is_mixed:
         )
         return Numerals(text, notes=(Note("warning", text.name, kept),))
     if found and found[0] in SHARES:
-        number = (number.cast(pl.Float64) / SHARES[found[0]]).cast(pl.String)
+        # 1.3 / 100 is 0.013000000000000001 to a computer, and 0.013 to everybody else
+        number = (number.cast(pl.Float64) / SHARES[found[0]]).round_sig_figs(15).cast(pl.String)
     if found:
         row = int((unit == found[0]).arg_max() or 0)
         note = _("{unit} is left out of its cells: {cell!r} is read as {number}")
-        notes.append(Note("info", text.name, note.format(unit=found[0], cell=text[row], number=number[row])))
+        cell, read = re.sub(f"[{SPACES}]", " ", text[row]), format_written(number[row])
+        notes.append(Note("info", text.name, note.format(unit=found[0], cell=cell, number=read)))
     is_stray = text.is_not_null() & number.is_null()
     series = number.fill_null(text) if is_stray.any() else values.typed(number)
     seen = _seen_thousands(text, decimal)

@@ -33,7 +33,7 @@ from limpide.data.reading import Asked, Reading, Table, check_applies
 from limpide.data.tables import read_table
 from limpide.data.tidying import with_numbers
 from limpide.errors import DataError, UnknownName, did_you_mean, problem
-from limpide.i18n import _, format_count
+from limpide.i18n import _, format_count, ngettext
 
 TARGET_NAMES = (
     "target",
@@ -383,8 +383,8 @@ def find_target(name: str, frame: pl.DataFrame, kinds: Mapping[str, str]) -> tup
     for column in reversed(understood):
         if column.is_feature and column.kind != "date":
             return column.name, _("taken as the target: the last column that can be predicted")
-    expected = _("a column to predict, of numbers or categories")
-    raise DataError(problem(name, expected, _("none among {n} columns").format(n=frame.width)))
+    got = ngettext("none: there is {n} column", "none among {n} columns", frame.width).format(n=frame.width)
+    raise DataError(problem(name, _("a column to predict, of numbers or categories"), got))
 
 
 def _check_target(dataset: Dataset) -> None:

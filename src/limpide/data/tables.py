@@ -161,7 +161,9 @@ def _form_of(where: str, content: bytes, asked: Asked) -> Form:
     if found is None and asked.given.encoding is not None:
         return FORMS[-1]  # the user says that it is text
     found = found or _markup(content) or (N_("a tar archive") if content[257:262] == b"ustar" else N_("a binary file"))
-    mend = "" if found == "a binary file" or "image" in found else _(SAVE)
+    mend = "" if "image" in found else _(SAVE)
+    if found == "a binary file":
+        mend = _("if it is text, say its encoding") if text_tables.may_be_text(content) else ""
     raise DataError(problem(where, _(EXPECTED), _(found), mend))
 
 

@@ -30,6 +30,11 @@ def is_text(content: bytes) -> bool:
     return _guessed_encoding(head_of(content)) is not None
 
 
+def may_be_text(content: bytes) -> bool:
+    """True for bytes that an encoding may make letters of, though which is not known."""
+    return not any(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in set(head_of(content)))
+
+
 def _guessed_encoding(head: bytes) -> str | None:
     """The encoding of a head, which may be a few stray zero bytes away from text."""
     return encodings.guess_encoding(head) or (
@@ -58,6 +63,7 @@ def read_text(where: str, content: bytes, asked: Asked) -> Table:
         source = encodings.as_utf8(where, content, encoding)
     source = _unix(source)
     _check_zeros(where, source)
+    limits.check_lines(where, source)
     head = head_of(source)
     text = encodings.decode_head(head, "utf-8") or head.decode(errors="ignore")
     form = guesses.guess_form(text, is_whole=len(head) == len(source), asked=asked)

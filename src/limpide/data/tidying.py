@@ -21,6 +21,8 @@ from limpide.i18n import _, format_count, ngettext
 MOST_SHOWN = 60
 """Letters of a line left out that a note shows."""
 MOST_FOOTERS = 5
+MIN_BELOW = 5
+"""Rows that show that the one above them is none of them."""
 
 _TOTAL = re.compile(
     r"(grand |sub-?)?(totale?s?|totaux|sums?|sommes?|summe|suma|gesamt|average|mean|moyennes?|mittelwert|media)\b\W*",
@@ -51,6 +53,9 @@ def tidied(
     if n_blank:
         text = ngettext("{n} blank row left out", "{n} blank rows left out", n_blank)
         notes.append(Note("info", where, text.format(n=format_count(n_blank))))
+    if form.has_header:
+        frame, doubts = _without_names(frame)
+        notes += [Note("warning", where, text) for text in doubts]
     if asked.given.footer is None:
         n_end = _end_of(frame)
         frame, reading = frame.head(len(frame) - n_end), replace(reading, footer=(reading.footer or 0) + n_end or None)
@@ -192,6 +197,62 @@ def without_blank_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     return filled, len(frame) - len(filled)
 
 
+def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The rows without those that are names once more, and what is to be said of it: tables joined end to end repeat
+    their names, others have the units of their columns in a second row."""
+    doubts = []
+    is_again = _are_names(frame)
+    if is_again.any():
+        n, row = int(is_again.sum()), int(is_again.arg_max() or 0) + 1
+        text = ngettext(
+            "{n} row that repeats the names of the columns left out: row {row}",
+            "{n} rows that repeat the names of the columns left out, the first of them row {row}",
+            n,
+        )
+        doubts.append(text.format(n=format_count(n), row=format_count(row)))
+        frame = frame.filter(~is_again)
+    if _begins_with_units(frame):
+        cells = ", ".join(repr(cell) for cell in _stripped(frame, 0) if cell)
+        cells = cells if len(cells) <= MOST_SHOWN else cells[:MOST_SHOWN] + "..."
+        doubts.append(
+            _("the row under the names says more of the columns, and was left out: {cells}").format(cells=cells)
+        )
+        frame = frame[1:]
+    return frame, doubts
+
+
+def _are_names(frame: pl.DataFrame) -> pl.Series:
+    """True for each row whose cells are the names above them."""
+    is_again = pl.repeat(any(dtype == pl.String for dtype in frame.dtypes), len(frame), dtype=pl.Boolean, eager=True)
+    for column in frame:
+        if column.dtype != pl.String or not is_again.any():
+            return is_again & False
+        is_again &= (column.str.strip_chars("\ufeff \t") == column.name).fill_null(False)
+    return is_again
+
+
+def _begins_with_units(frame: pl.DataFrame) -> bool:
+    """True when the first row has words, or nothing, where at least two columns have numbers, and nowhere a value."""
+    if len(frame) < MIN_BELOW:
+        return False
+    n_units = 0
+    for column, cell in zip(frame, _stripped(frame, 0), strict=True):
+        below = column[1:]
+        if not cell:
+            continue
+        if column.dtype != pl.String or numerals.is_numeral(cell) or values.date_format(pl.Series([cell])):
+            return False
+        head = values.cleaned(below.head(100)).drop_nulls()
+        n_units += len(head) > 0 and all(map(numerals.is_numeral, head))
+        if (below.str.strip_chars() == cell).any():
+            return False  # a word of the column, or of those for a missing value
+    return n_units > 1
+
+
+def _stripped(frame: pl.DataFrame, row: int) -> list[str]:
+    return ["" if cell is None else str(cell).strip() for cell in frame.row(row)]
+
+
 def filled_rows(frame: pl.DataFrame) -> pl.Series:
     """True for each row that holds something but white space."""
     is_blank = [
@@ -240,7 +301,7 @@ def _is_end(frame: pl.DataFrame) -> bool:
 
     A word such as total is not enough, for it may be a name: cells are blank, or are the sum or mean of those above.
     """
-    cells = ["" if cell is None else str(cell).strip() for cell in frame.row(-1)]
+    cells = _stripped(frame, -1)
     filled = [cell for cell in cells if cell]
     n_blank = len(cells) - len(filled)
     if len(filled) == 1 and cells[0] and len(cells) > 2:
