@@ -210,6 +210,19 @@ def test_ctrl_c_while_the_run_is_written_loses_nothing(tmp_path, monkeypatch, n_
         assert_same_run(whole, resume(folder, baselines=False, report=False))
 
 
+def test_ctrl_c_pressed_twice_once_the_epochs_are_done_loses_nothing(tmp_path, monkeypatch):
+    def press(*arguments):
+        raise KeyboardInterrupt
+
+    whole = lp.train("wine", save=False, baselines=False, **OPTIONS)
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("limpide.training.conclude", press)
+        with pytest.raises(KeyboardInterrupt):
+            lp.train("wine", out=folder, report=False, **OPTIONS)
+    assert_same_run(whole, resume(folder, baselines=False, report=False))
+
+
 def test_a_disk_that_is_full_once_the_training_is_over_loses_nothing(tmp_path, monkeypatch):
     def fill_up(*_arguments):
         raise OSError(28, "No space left on device")

@@ -111,6 +111,10 @@ class Progress:
         self.keep(arrays, facts)
         self._is_new = is_new
 
+    def hold(self) -> None:
+        """The epochs are done: whatever comes now, the last state kept goes on to the same run."""
+        self._is_new = False
+
     def finish(self, write: Callable[[Path, bool], None], report: bool, may_go_on: bool) -> None:
         """Write the run; the state is removed once all is there, unless the training may go on from it.
 
@@ -118,7 +122,7 @@ class Progress:
 
         Raises  RunError when the run cannot be written: what was kept stays
         """
-        self._is_new = False  # whatever comes now, the last state kept goes on to the same run
+        self.hold()
         try:
             (self.folder / DONE).unlink(missing_ok=True)
             try:

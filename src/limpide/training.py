@@ -495,6 +495,8 @@ def _drain(training: Fit, progress: Progress | None, watch: Watch | None, baseli
         raise ProcessLost(
             *error.problems, _("what was done is kept; go on: {command}").format(command=command)
         ) from None
+    if progress:
+        progress.hold()
     try:
         run = training.run(baselines, test)
         if progress:
