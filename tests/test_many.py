@@ -230,6 +230,22 @@ def test_a_process_that_goes_as_it_is_called_is_replaced(monkeypatch):
     assert_same_run(outcome.run, alone(IRIS.replace(engine="numpy")))
 
 
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
+def test_data_that_cannot_be_sent_to_a_process_are_an_outcome(engine, monkeypatch):
+    class Frame(pl.DataFrame):
+        def __reduce__(self):
+            raise TypeError("it stays here")
+
+    monkeypatch.setattr("limpide.many.is_compiled", lambda with_shares: True)
+    frame = Frame({"a": range(60), "b": [*range(30), *range(30)], "y": [i % 7 for i in range(60)]})
+    recipe = Recipe.from_options("frame", engine=engine, epochs=2, network="4 relu", target="y", task="regression")
+    outcomes = dict(lp.train_many([recipe] * 4, source=frame, workers=2))
+    assert sorted(outcomes) == [0, 1, 2, 3]
+    failed = [str(outcome.error) for outcome in outcomes.values() if outcome.run is None]
+    assert failed
+    assert all("it stays here" in error for error in failed)
+
+
 @pytest.mark.parametrize(("large", "is_compiled", "n_processes"), [(0, True, 0), (10**9, False, 0), (10**9, True, 1)])
 def test_threads_share_large_data_and_code_that_is_not_on_disk(large, is_compiled, n_processes, monkeypatch):
     monkeypatch.setattr("limpide.many.LARGE", large)

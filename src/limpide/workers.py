@@ -141,7 +141,11 @@ class Elsewhere:
     def is_ready(self) -> bool:
         """Whether the process has begun, or failed to; the first to ask calls for it."""
         with self._lock:
-            return (self._process or self._called()).is_ready.is_set()
+            try:
+                return (self._process or self._called()).is_ready.is_set()
+            except Exception:
+                # the training that is sent there tells of it
+                return True
 
     def _called(self) -> _Process:
         if self._is_ended:
@@ -150,8 +154,13 @@ class Elsewhere:
             self._process.end()
             self._process = None
         if self._process is None:
-            self._process = _kept.take(_circumstances()) or _Process()
-            self._process.send((get_language(), self._terms))
+            process = _kept.take(_circumstances()) or _Process()
+            try:
+                process.send((get_language(), self._terms))
+            except BaseException:
+                process.end()
+                raise
+            self._process = process
         return self._process
 
     def train(self, task: Task, tell: Tell) -> Outcome:
