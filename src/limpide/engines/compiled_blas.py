@@ -170,13 +170,17 @@ def product(
     """
     keep_apart()
     address, way, desk, _share = tools
-    a, b, work, rows, columns, depth = (a_at, a_turned), (b_at, b_turned), m * n * k, m, n, k
-    if work > (SMALL_TURNED if b_turned else SMALL):
-        rows, columns = min(TURNED_ROWS if b_turned else BLOCK, m), min(TURNED_COLUMNS if b_turned else BLOCK, n)
-        depth = _even(k, SMALL // (rows * columns))
-        if not b_turned:
-            # few terms: more rows
-            rows = _even(m, SMALL // (columns * depth))
+    a, b, work = (a_at, a_turned), (b_at, b_turned), m * n * k
+    if work <= (SMALL_TURNED if b_turned else SMALL):
+        # in one piece: of a product of 100 ns the divisions below would be a sixth
+        places = b_at, k if b_turned else n, a_at, m if a_turned else k, c_at, n
+        gemm(address, (b_turned, a_turned), (n, m, k), memory, places, memory.dtype.type(0))
+        return
+    rows, columns = min(TURNED_ROWS if b_turned else BLOCK, m), min(TURNED_COLUMNS if b_turned else BLOCK, n)
+    depth = _even(k, SMALL // (rows * columns))
+    if not b_turned:
+        # few terms: more rows
+        rows = _even(m, SMALL // (columns * depth))
     pieces = -(-m // rows) * -(-n // columns)
     is_together = work >= WORTH_SHARING and is_shared(desk)
     if is_together:
