@@ -257,16 +257,16 @@ class _Process:
         """Wait for its end; the code it ended with."""
         return self._popen.wait()
 
-    def end(self) -> int:
-        """Kill it if it lives, close its pipes; the code it ended with."""
+    def end(self) -> None:
+        """Kill it if it lives, close its pipes."""
         self._popen.kill()
-        code = self.wait()
+        self.wait()
+        # whoever waits for its first word still reads from a pipe
         self.is_ready.wait()
         for pipe in (self._popen.stdin, self._popen.stdout):
             with suppress(OSError):
                 if pipe is not None:
                     pipe.close()
-        return code
 
 
 class _Kept:

@@ -172,7 +172,7 @@ def product(
     address, way, desk, _share = tools
     a, b, work = (a_at, a_turned), (b_at, b_turned), m * n * k
     if work <= (SMALL_TURNED if b_turned else SMALL):
-        # in one piece: of a product of 100 ns the divisions below would be a sixth
+        # in one piece: the divisions below show beside so small a product
         places = b_at, k if b_turned else n, a_at, m if a_turned else k, c_at, n
         gemm(address, (b_turned, a_turned), (n, m, k), memory, places, memory.dtype.type(0))
         return

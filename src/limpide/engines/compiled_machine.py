@@ -71,8 +71,6 @@ class Machine:
         self.dtype, self.n_updates, self.step = np.dtype(dtype), n_updates, 0
         self.work, self.widest_product, self.evaluation_rows = _sizes_of(network)
         self.n_in, self.n_out = prod(network.input_shape), prod(network.output_shape)
-        self.loss_code = loops.LOSS_CODES[loss.name]
-        self.rule = updates.NESTEROV if getattr(optimizer, "nesterov", False) else updates.RULES[type(optimizer)]
         self.settings, self.constant_rates = updates.settings_of(optimizer), np.zeros(0)
         self.has_classes = loss.labels == "classes"
         self.sheet = Sheet()
@@ -103,7 +101,9 @@ class Machine:
         sheet.memory, sheet.n_memory = address(self.vector), len(self.vector)
         sheet.labels, sheet.n_labels = address(self.labels), len(self.labels)
         sheet.n_in, sheet.n_out, sheet.block = self.n_in, self.n_out, program.capacity
-        sheet.loss, sheet.rule = self.loss_code, self.rule
+        is_nesterov = getattr(self.optimizer, "nesterov", False)
+        sheet.loss = loops.LOSS_CODES[self.loss.name]
+        sheet.rule = updates.NESTEROV if is_nesterov else updates.RULES[type(self.optimizer)]
         sheet.settings, sheet.n_settings = address(self.settings), len(self.settings)
 
     def held(self) -> Tree:

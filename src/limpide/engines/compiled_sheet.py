@@ -26,7 +26,7 @@ class Sheet(ctypes.Structure):
     mode           what is done with each batch
     gemm           address of the BLAS function
     way            address of the function that lets other threads go first; 0 for none
-    share          address of `share_address`; 0 for a network of dense layers
+    share          what `share_address` gives; 0 for a network of dense layers
     desk           where threads that help find what is to be done; of length 0 where nobody helps
     stages         the table of the network, with its numbers, where everything lies in the vector, parts of an update
     memory         the one vector
@@ -61,7 +61,7 @@ _NO_BYTES = ctypes.c_char * 0
 
 
 def address(array: np.ndarray) -> int:
-    """Where an array begins: `array.ctypes.data`, in a third of the time where it may be written to."""
+    """Where an array begins: `array.ctypes.data`, told sooner where it may be written to."""
     try:
         return ctypes.addressof(_NO_BYTES.from_buffer(array))  # type: ignore[arg-type]
     except TypeError:
