@@ -19,6 +19,7 @@ from limpide.engines.base import Noise
 from limpide.engines.numpy_engine import BLOCK_NUMBERS
 from limpide.engines.torch_functions import run_layer
 from limpide.engines.torch_group import SharedMode
+from limpide.engines.torch_memory import keep_freed_memory
 from limpide.errors import RecipeError, problem
 from limpide.i18n import _, ngettext
 from limpide.nn.layers import EVALUATION, Activation, MaxPool2d, Mode, Weights
@@ -69,6 +70,8 @@ class Model:
         self.network, self.dtype = network, np.dtype(dtype)
         self.device = choose_device(self.dtype)
         self.keeps_data = self.device.type != "cpu"
+        if not self.keeps_data:
+            keep_freed_memory()
         given = Parameters.of(network, weights, self.dtype)
         self.flat = torch.from_numpy(given.flat).to(self.device)
         self.buffers = {name: torch.from_numpy(array).to(self.device) for name, array in given.buffers.items()}
