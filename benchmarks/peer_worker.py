@@ -209,8 +209,15 @@ PEERS: dict[str, Callable[[Task], Turn]] = {
 }
 
 
+def hold_to_one_core() -> None:
+    """One thread for every peer: JAX starts as many as it sees cores, whatever `OMP_NUM_THREADS` says."""
+    if os.environ.get("OMP_NUM_THREADS") == "1" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
 def main() -> None:
     """Answer turns until the input ends."""
+    hold_to_one_core()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     task = read_task(sys.argv[2])
