@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limpide import i18n
-from limpide.i18n import N_, _, format_count, format_decimal, format_number, get_language, ngettext, set_language
+from limpide.i18n import (
+    N_,
+    _,
+    format_count,
+    format_decimal,
+    format_number,
+    format_percent,
+    get_language,
+    ngettext,
+    set_language,
+)
 
 VARIABLES = ("LIMPIDE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -82,6 +92,12 @@ def test_numbers_are_written_as_the_language_does(language, number, decimal, cou
     assert format_number(0.0123456) == number
     assert format_decimal(1234.5, 2) == decimal
     assert format_count(1234567) == count
+
+
+def test_a_share_is_written_in_per_cent():
+    assert format_percent(0.9834) == "98%"
+    assert format_percent(0.9834, 1) == "98.3%"
+    assert format_percent(1.0, digits=3) == "100%"
 
 
 @given(value=st.floats(-1e6, 1e6), decimals=st.integers(0, 6))

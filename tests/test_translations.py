@@ -17,7 +17,7 @@ import limpide as lp
 from limpide import errors, i18n
 from limpide.errors import problem
 from limpide.evaluation import format_metric
-from limpide.i18n import _, format_count, format_decimal, format_number, ngettext, set_language
+from limpide.i18n import _, format_count, format_decimal, format_number, format_percent, ngettext, set_language
 from limpide.report import render_report
 
 HOME = Path(lp.__file__).parent
@@ -169,6 +169,14 @@ def test_french_punctuation_keeps_its_distance(pairs):
         assert [french for _english, french in pairs if re.search(pattern, french)] == [], fault
 
 
+def test_english_sets_the_percent_sign_without_a_space(pairs):
+    texts = [english for english, _french in pairs]
+    folders = [HOME / "labs", HOME.parents[1] / "docs" / "en"]
+    pages = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".md", ".toml")]
+    texts += [path.read_text("utf-8") for path in pages if ".fr." not in path.name]
+    assert [text for text in texts if re.search(r"[\d}] %", text)] == []
+
+
 @pytest.mark.parametrize(("n", "text"), [(0, "0 ligne"), (1, "1 ligne"), (2, "2 lignes"), (1000, "1\u202f000 lignes")])
 def test_none_is_singular_in_french(catalogue, n, text):
     assert (catalogue.num_plurals, catalogue.plural_expr) == (2, "(n > 1)")
@@ -270,6 +278,7 @@ def test_numbers_are_written_the_french_way():
     assert format_decimal(1234.5, 2) == "1\u202f234,50"
     assert format_count(401920) == "401\u202f920"
     assert format_metric("accuracy", 0.9722) == "97,2\u202f%"
+    assert format_percent(0.00012345, digits=2) == "0,012\u202f%"
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def other_statistics(network):
 
 # What a wrong engine makes of one thing it is given.
 FAULTS = {
-    "a rate 1 % too high": ("optimizer", lambda optimizer: replace(optimizer, rate=1.01 * optimizer.rate)),
+    "a rate 1% too high": ("optimizer", lambda optimizer: replace(optimizer, rate=1.01 * optimizer.rate)),
     "no weight decay": ("optimizer", lambda optimizer: replace(optimizer, weight_decay=0.0)),
     "no clipping": ("optimizer", lambda optimizer: replace(optimizer, clip_norm=None)),
     "another schedule": ("n_updates", lambda n: n // 2),

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from limpide import seeds
 from limpide.catalogue import Catalogue
 from limpide.evaluation import MAIN_METRIC, METRICS, Evaluation, Metric
-from limpide.i18n import N_, _, format_count, format_decimal, ngettext
+from limpide.i18n import N_, _, format_count, format_decimal, format_percent, ngettext
 
 Outputs = np.ndarray
 """Predictions (rows,) or probabilities (rows, classes), as `evaluation.evaluate` takes them."""
@@ -199,7 +199,7 @@ def _threads(work: int) -> AbstractContextManager[Any]:
 def verdict(task: str, network: Evaluation, baselines: Mapping[str, Evaluation]) -> str:
     """Whether the network beats the best baseline, with figures, and what it means when it does not.
 
-    The judge is the 95 % interval of the difference in the main metric on the same test rows, drawn in pairs.
+    The judge is the 95% interval of the difference in the main metric on the same test rows, drawn in pairs.
     Evaluations without draws (read from a file, or made without intervals) leave the figures to speak.
     """
     measured = {name: e for name, e in baselines.items() if e.main.value is not None}
@@ -269,7 +269,7 @@ def _figures(network: Evaluation, baseline: Evaluation) -> str:
     if definition.percent:
         value = _("{difference} points").format(difference=value)
     sentence = _("{figures}, difference {value} ({level} interval {low} to {high})")
-    return sentence.format(figures=text, value=value, level=_("{number}%").format(number=95), low=low, high=high)
+    return sentence.format(figures=text, value=value, level=format_percent(0.95), low=low, high=high)
 
 
 def _rows(n: int) -> str:

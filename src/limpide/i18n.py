@@ -92,6 +92,19 @@ def format_count(n: int) -> str:
     return _in_language(f"{n:,}")
 
 
+def format_percent(share: float, decimals: int = 0, digits: int | None = None) -> str:
+    """A share of one in per cent, with the sign where the language puts it.
+
+    decimals  a fixed number of them
+    digits    significant digits instead, as for `format_number`
+
+    >>> format_percent(0.9834, 1), format_percent(0.0000123, digits=2)
+    ('98.3%', '0.0012%')
+    """
+    number = format_decimal(100 * share, decimals) if digits is None else format_number(100 * share, digits)
+    return _("{number}%").format(number=number)
+
+
 def format_written(number: str) -> str:
     """A number already written in English, as the language writes it.
 

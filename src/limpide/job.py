@@ -33,7 +33,7 @@ from limpide.defaults import Choices, settle_network, settle_split, settle_train
 from limpide.engines.base import ENGINES, Choice, LoadsCode, choose_engine, get_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.history import Inference
-from limpide.i18n import _, format_count, format_decimal, ngettext
+from limpide.i18n import _, format_count, format_percent, ngettext
 from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
@@ -47,7 +47,7 @@ FEW_CELLS = 200_000
 """Of a table with no more than these a thread costs more than it spares, and so does preparing its parts one by one."""
 
 RARE = 0.25
-"""A class with less than this part of an even share of the rows is called rare: 12.5 % of two, 2.5 % of ten."""
+"""A class with less than this part of an even share of the rows is called rare: 12.5% of two, 2.5% of ten."""
 
 
 @dataclass(frozen=True)
@@ -330,13 +330,13 @@ def _rare(made: Prepared) -> list[Note]:
     if shares.min() >= RARE / len(labels):
         return []
     text = _(
-        "only {share} % of the training rows are {label}, and always answering {majority} is right on {most} %: "
+        "only {share} of the training rows are {label}, and always answering {majority} is right on {most}: "
         "look at the recall of each class, not at accuracy alone"
     ).format(
-        share=format_decimal(100 * shares.min(), 1),
+        share=format_percent(shares.min(), 1),
         label=labels[int(shares.argmin())],
         majority=labels[int(shares.argmax())],
-        most=format_decimal(100 * shares.max(), 1),
+        most=format_percent(shares.max(), 1),
     )
     return [Note("warning", made.target.name, text)]
 

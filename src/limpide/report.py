@@ -18,9 +18,9 @@ from limpide.arrays import show_shape
 from limpide.baselines import BASELINES, verdict
 from limpide.evaluation import MAIN_METRIC, METRICS, Evaluation, Metric, format_metric
 from limpide.figures import Figures, Picture
-from limpide.figures.axes import capital, percent, short, tick_text
+from limpide.figures.axes import capital, short, tick_text
 from limpide.figures.picture import DARK_STYLE
-from limpide.i18n import N_, _, format_count, get_language, ngettext, set_language
+from limpide.i18n import N_, _, format_count, format_percent, get_language, ngettext, set_language
 
 if TYPE_CHECKING:
     from limpide.data.columns import ColumnSummary
@@ -110,7 +110,7 @@ def fill(template: str, shown: Mapping[str, Any]) -> str:
         _=_,
         count=format_count,
         number=lambda value: tick_text(float(f"{value:.4g}")),
-        percent=percent,
+        percent=format_percent,
         show_shape=show_shape,
         is_small=_is_small,
     )
@@ -190,7 +190,7 @@ def _main(run: Run, judged: Evaluation) -> dict[str, str]:
         "value": format_metric(name, metric.value),
         "label": capital(_(METRICS[name].label)),
         "measured_on": measured_on,
-        "interval": _("{level} interval: {ends}").format(level=percent(0.95), ends=between) if between else "",
+        "interval": _("{level} interval: {ends}").format(level=format_percent(0.95), ends=between) if between else "",
         "explanation": _(EXPLANATIONS[name]),
     }
 
@@ -229,7 +229,9 @@ def _seconds(seconds: float) -> str:
 
 def _split(run: Run) -> list[dict[str, Any]]:
     total = max(sum(run.split_sizes.values()), 1)
-    return [{"name": _(PARTS[part]), "n": n, "share": percent(n / total)} for part, n in run.split_sizes.items() if n]
+    return [
+        {"name": _(PARTS[part]), "n": n, "share": format_percent(n / total)} for part, n in run.split_sizes.items() if n
+    ]
 
 
 def _column(summary: ColumnSummary) -> dict[str, Any]:
@@ -278,7 +280,10 @@ def _metrics(run: Run, judged: Evaluation) -> dict[str, Any]:
 def _per_class(judged: Evaluation) -> list[dict[str, Any]]:
     return [
         {"label": label, "n": int(row["support"] or 0)}
-        | {key: "–" if row[key] is None else percent(row[key] or 0.0, 1) for key in ("precision", "recall", "f1")}
+        | {
+            key: "–" if row[key] is None else format_percent(row[key] or 0.0, 1)
+            for key in ("precision", "recall", "f1")
+        }
         for label, row in (judged.per_class or {}).items()
     ]
 

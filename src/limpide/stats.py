@@ -41,7 +41,7 @@ class Resamples:
     method: Literal["bootstrap", "jackknife"]
 
     def interval(self) -> Float[np.ndarray, "statistics 2"]:
-        """The 95 % intervals: low and high of each statistic.
+        """The 95% intervals: low and high of each statistic.
 
         Bootstrap: the 2.5 and 97.5 percentiles of the draws. Jackknife: value ± t·s with
         s² = (g-1)/g · Σ(draw - mean)² over g groups. NaN when the draws say nothing: they do not vary (all answers
@@ -92,7 +92,7 @@ def resample(statistic: Statistic, n: int, seed: int = 0, n_draws: int = 1000) -
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion; honest even when all or none succeed, where a bootstrap says "no doubt".
+    """The 95% interval of a proportion; honest even when all or none succeed, where a bootstrap says "no doubt".
 
     centre = (p + z²/2n) / (1 + z²/n), half-width = z/(1 + z²/n) · √(p(1-p)/n + z²/4n²)
 

@@ -345,14 +345,14 @@ def test_what_is_found_is_told_with_figures_an_example_and_the_mend():
     )
     (group,) = leaks_in(patients(2))
     assert group.problem() == (
-        "column patient_id: 77 of the 80 test rows share their patient_id with rows trained on, and 78 % of the "
+        "column patient_id: 77 of the 80 test rows share their patient_id with rows trained on, and 78% of the "
         "differences in y vanish within one patient_id; the test does not show how the network does on a new "
         "patient_id; keep each patient_id in one part with --split group --split-by patient_id, or go on with "
         "--accept-leak cut-group:patient_id"
     )
     (copies,) = leaks_in(with_copies(houses(), 100))
     assert copies.problem() == (
-        "rows: 36 of the 100 test rows (36.0 %) stand among the rows trained on too (such as row 3, equal to row 403); "
+        "rows: 36 of the 100 test rows (36.0%) stand among the rows trained on too (such as row 3, equal to row 403); "
         "a network that learned them by heart would seem to understand; keep equal rows in one part with --split "
         "distinct, or go on with --accept-leak repeated-rows"
     )

@@ -24,7 +24,7 @@ from limpide.cli.screen import (
 )
 from limpide.cli.training import read_recipe, recipe_options
 from limpide.errors import RecipeError, problem
-from limpide.i18n import _, format_count, format_decimal, format_number, ngettext
+from limpide.i18n import _, format_count, format_decimal, format_number, format_percent, ngettext
 from limpide.words import read_values
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def standings_table(comparison: Comparison) -> Table:
     name, best = comparison.terms.metric, comparison.standings.order[0]
     table = empty_table()
     table.add_column(_("variant"), overflow="fold")
-    headings = [_(METRICS[name].label), _("{number}% interval").format(number=95)]
+    headings = [_(METRICS[name].label), _("{level} interval").format(level=format_percent(0.95))]
     beside = _("beside {name}, points") if comparison.words.is_in_points else _("beside {name}")
     headings += [beside.format(name=short_name(best)), _("seconds"), _("parameters")]
     if comparison.common_loss is not None:

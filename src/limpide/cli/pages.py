@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limpide.cli.screen import as_command, empty_table, labelled, make_table, natural_width, show_facts, show_notes
-from limpide.i18n import _, format_count, format_decimal, ngettext
+from limpide.i18n import _, format_count, format_decimal, format_percent, ngettext
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,7 +106,7 @@ def totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
 
 
 def metrics_table(test: Evaluation, baselines: dict[str, Evaluation], names: Sequence[str] = ()) -> Table:
-    """The metrics with their 95 % intervals, beside those of the baselines, the main one first; the best is bold.
+    """The metrics with their 95% intervals, beside those of the baselines, the main one first; the best is bold.
 
     names  which metrics; without any, all of them
     """
@@ -119,7 +119,7 @@ def metrics_table(test: Evaluation, baselines: dict[str, Evaluation], names: Seq
     table = empty_table()
     table.add_column(title)
     table.add_column(_("network"), justify="right", no_wrap=True)
-    interval = _("{level} interval").format(level=_("{number}%").format(number=95))
+    interval = _("{level} interval").format(level=format_percent(0.95))
     table.add_column(interval, justify="right", no_wrap=True, style="dim")
     for name in baselines:
         label = _(BASELINES[name].label)

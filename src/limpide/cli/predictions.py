@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.options import as_json, lang, read_pairs, reading_options
-from limpide.cli.screen import make_table, natural_width, open_console, percent, print_json, show_notes
+from limpide.cli.screen import make_table, natural_width, open_console, print_json, show_notes
 from limpide.cli.streams import predict_large, ranked_notes
 from limpide.errors import DataError, MissingPackage, RecipeError, UnknownName, did_you_mean, problem
-from limpide.i18n import _, format_count, format_decimal, format_number, ngettext
+from limpide.i18n import _, format_count, format_decimal, format_number, format_percent, ngettext
 
 if TYPE_CHECKING:
     import polars as pl
@@ -208,7 +208,7 @@ def _show_one(console: Console, run: Run, predictions: pl.DataFrame, notes: list
     console.print(text)
     if run.target.labels:
         shares = [(label, row[f"P({label})"]) for label in run.target.labels]
-        rows = [(label, percent(share), "█" * round(20 * share)) for label, share in shares]
+        rows = [(label, format_percent(share, 1), "█" * round(20 * share)) for label, share in shares]
         console.print()
         console.print(make_table((run.target.name, _("probability"), ""), rows, right=(1,)))
     show_notes(console, notes)

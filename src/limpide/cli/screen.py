@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from limpide.i18n import _, format_decimal
+from limpide.i18n import _
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -132,15 +132,6 @@ def empty_table(show_footer: bool = False) -> Table:
         show_footer=show_footer,
         header_style="bold",
     )
-
-
-def percent(share: float) -> str:
-    """A share as people read it.
-
-    >>> percent(0.9996)
-    '100.0%'
-    """
-    return _("{number}%").format(number=format_decimal(100 * share, 1))
 
 
 def make_table(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from limpide.cli.screen import percent, printable
+from limpide.cli.screen import printable
 from limpide.data.dataset import Dataset, Note
-from limpide.i18n import format_count, ngettext
+from limpide.i18n import format_count, format_percent, ngettext
 
 if TYPE_CHECKING:
     import polars as pl
@@ -88,7 +88,7 @@ def show_seen(console: Console, seen: list[Seen]) -> None:
 
 
 def _answer(one: Seen) -> str:
-    return one.prediction if one.confidence is None else f"{one.prediction}  {percent(one.confidence)}"
+    return one.prediction if one.confidence is None else f"{one.prediction}  {format_percent(one.confidence, 1)}"
 
 
 def as_blocks(pixels: np.ndarray, in_colour: bool = True) -> Text:

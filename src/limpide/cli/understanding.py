@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.options import as_json, data_options, lang, reading_options
-from limpide.cli.screen import labelled, make_table, open_console, percent, print_json, printable, show_notes, sparkline
-from limpide.i18n import _, format_count, format_number, ngettext
+from limpide.cli.screen import labelled, make_table, open_console, print_json, printable, show_notes, sparkline
+from limpide.i18n import _, format_count, format_number, format_percent, ngettext
 
 if TYPE_CHECKING:
     import polars as pl
@@ -208,7 +208,7 @@ def _classes_table(name: str, classes: dict[str, int]) -> Table:
         (
             label,
             _count(count),
-            percent(count / n),
+            format_percent(count / n, 1),
             "█" * -(-20 * count // most),
         )
         for label, count in list(classes.items())[:SHOWN_CLASSES]

@@ -6,7 +6,7 @@ import numpy as np
 
 from limpide.doctor.diagnosis import DIAGNOSES, Diagnosis, Evidence
 from limpide.doctor.examination import Examination
-from limpide.i18n import N_, _, format_count, format_number, ngettext
+from limpide.i18n import N_, _, format_count, format_number, format_percent, ngettext
 from limpide.job import RARE
 from limpide.nn.layers import Activation
 
@@ -108,9 +108,9 @@ def _wrong_pair(exam: Examination) -> Evidence | None:
     share = float(((y < low) | (y > high)).mean())
     if share <= OUTSIDE:
         return None
-    text = _("the last layer, {function}, gives nothing outside {low} to {high}, where {share} % of the targets lie")
+    text = _("the last layer, {function}, gives nothing outside {low} to {high}, where {share} of the targets lie")
     numbers = {"low": low, "high": high, "function": last.function, "share": share}
-    return Evidence(text.format(share=format_number(100 * share, 2), **ends), numbers)
+    return Evidence(text.format(share=format_percent(share, digits=2), **ends), numbers)
 
 
 DIAGNOSES.add(
@@ -143,14 +143,14 @@ def _class_imbalance(exam: Examination) -> Evidence | None:
     if found[worst] >= LOW_RECALL * counts[worst]:
         return None
     text = ngettext(
-        "of {n} training rows of the class {label}, {found} is found, while {right} % of all {all} answers are right",
-        "of {n} training rows of the class {label}, {found} are found, while {right} % of all {all} answers are right",
+        "of {n} training rows of the class {label}, {found} is found, while {right} of all {all} answers are right",
+        "of {n} training rows of the class {label}, {found} are found, while {right} of all {all} answers are right",
         found[worst],
     )
     shown = {"n": format_count(int(counts[worst])), "all": format_count(len(truth))}
-    right = 100 * (1 - float(missed.mean()))
-    evidence = text.format(label=labels[worst], found=found[worst], right=format_number(right, 3), **shown)
-    numbers = {"class": labels[worst], "rows": int(counts[worst]), "found": found[worst], "accuracy": right / 100}
+    right = 1 - float(missed.mean())
+    evidence = text.format(label=labels[worst], found=found[worst], right=format_percent(right, digits=3), **shown)
+    numbers = {"class": labels[worst], "rows": int(counts[worst]), "found": found[worst], "accuracy": right}
     return Evidence(evidence, numbers)
 
 

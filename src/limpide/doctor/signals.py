@@ -10,7 +10,7 @@ from limpide import seeds
 from limpide.doctor.diagnosis import DIAGNOSES, Diagnosis, Evidence
 from limpide.doctor.examination import NOT_LEARNED, Examination
 from limpide.doctor.measures import SATURATED_ROWS, SATURATED_SLOPE, Record, Units
-from limpide.i18n import N_, _, format_count, format_number, ngettext
+from limpide.i18n import N_, _, format_count, format_number, format_percent, ngettext
 
 SMALLEST_GAIN, FEWEST_WEIGHTS = 0.1, 8
 """Of the root mean square of weights times √fan_in: the initializers of the catalogue give 0.25 to 1.5; of fewer
@@ -86,11 +86,11 @@ def _passage(exam: Examination) -> tuple[float, Record] | None:
 def _passage_text(exam: Examination, ratio: float, record: Record) -> Evidence:
     text = _(
         "before the first update, on {rows} training rows, the gradient that comes back to {first} is {ratio} times "
-        "that at {last}; the training loss kept is {left} % of a constant answer's"
+        "that at {last}; the training loss kept is {left} of a constant answer's"
     )
     shown = {
         "ratio": format_number(ratio, 2),
-        "left": format_number(100 * exam.left, 3) if isfinite(exam.left) else "–",
+        "left": format_percent(exam.left, digits=3) if isfinite(exam.left) else "–",
     }
     first, last = record.layers[0].path, record.layers[-1].path
     signals = {layer.path: layer.signal for layer in record.layers}
@@ -169,11 +169,11 @@ def _saturated(exam: Examination) -> Evidence | None:
     if worst is None:
         return None
     text = _(
-        "{path}: {n} of {all} units have less than {slope} % of the largest slope of {function} on {share} % "
+        "{path}: {n} of {all} units have less than {slope} of the largest slope of {function} on {share} "
         "of the {rows} training rows or more"
     )
     counts = {"n": worst.saturated, "all": worst.n, "rows": worst.rows}
-    shown = {"slope": format_number(100 * SATURATED_SLOPE), "share": format_number(100 * SATURATED_ROWS)}
+    shown = {"slope": format_percent(SATURATED_SLOPE, digits=4), "share": format_percent(SATURATED_ROWS, digits=4)}
     return Evidence(
         text.format(
             path=worst.path, function=worst.function, **{key: format_count(n) for key, n in counts.items()}, **shown

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from limpide.doctor.diagnosis import DIAGNOSES, Diagnosis, Evidence
 from limpide.doctor.examination import NOT_LEARNED, Examination
-from limpide.i18n import N_, _, format_count, format_number
+from limpide.i18n import N_, _, format_count, format_number, format_percent
 from limpide.nn.layers import BatchNorm
 
 LARGEST_RATIO = 0.3
@@ -56,16 +56,16 @@ def _rate_too_high(exam: Examination) -> Evidence | None:
     losses = [epoch.train_loss for epoch in exam.history]
     rises = sum(after - before > RISE * exam.constant_loss for before, after in pairwise(losses))
     if ratios and (worst := max(ratios, key=lambda path: ratios[path])) and ratios[worst] > LARGEST_RATIO:
-        text = _("at a rate of {rate} an update moves the weights of {path} by up to {share} % of themselves")
-        text = text.format(rate=format_number(rate), path=worst, share=format_number(100 * ratios[worst], 2))
+        text = _("at a rate of {rate} an update moves the weights of {path} by up to {share} of themselves")
+        text = text.format(rate=format_number(rate), path=worst, share=format_percent(ratios[worst], digits=2))
         numbers = {"ratio": ratios[worst], "layer": worst}
     elif len(losses) > 4 and rises >= RISING * (len(losses) - 1):
         text = _(
-            "at a rate of {rate} the training loss rose in {n} of {all} epochs, by more than {rise} % of a constant "
+            "at a rate of {rate} the training loss rose in {n} of {all} epochs, by more than {rise} of a constant "
             "answer's"
         )
         counts = {"n": format_count(rises), "all": format_count(len(losses) - 1)}
-        text = text.format(rate=format_number(rate), rise=format_number(100 * RISE), **counts)
+        text = text.format(rate=format_number(rate), rise=format_percent(RISE, digits=4), **counts)
     else:
         return None
     return Evidence(text, {"rate": rate, "rises": rises, **numbers})
@@ -100,10 +100,10 @@ def _rate_too_low(exam: Examination) -> Evidence | None:
     if found.suggested is None or found.suggested < RATE_GAP * rate:
         return None
     text = _(
-        "at a rate of {rate} no update moves a layer by more than {share} % of itself, and the training loss kept "
-        "is still {left} % of a constant answer's"
+        "at a rate of {rate} no update moves a layer by more than {share} of itself, and the training loss kept "
+        "is still {left} of a constant answer's"
     )
-    shown = {"share": format_number(100 * max(ratios.values()), 2), "left": format_number(100 * exam.left, 3)}
+    shown = {"share": format_percent(max(ratios.values()), digits=2), "left": format_percent(exam.left, digits=3)}
     advice = _(
         "Take the {rate} that the rate finder suggests; `limpide rates` shows the range in which the loss falls."
     ).format(rate=format_number(found.suggested, 2))
@@ -166,10 +166,10 @@ def _too_few_updates(exam: Examination) -> Evidence | None:
         return None
     text = _(
         "{updates} updates ({epochs} epochs on {n} rows), and the training loss was still falling: over the last "
-        "quarter by {fall} % of a constant answer's, to {left} % of it"
+        "quarter by {fall} of a constant answer's, to {left} of it"
     )
     counts = {"updates": exam.updates, "epochs": len(exam.history), "n": exam.n_train}
-    shown = {"fall": format_number(100 * exam.last_fall, 2), "left": format_number(100 * exam.left, 3)}
+    shown = {"fall": format_percent(exam.last_fall, digits=2), "left": format_percent(exam.left, digits=3)}
     numbers = {**counts, "fall": exam.last_fall, "left": exam.left}
     return Evidence(text.format(**{key: format_count(n) for key, n in counts.items()}, **shown), numbers)
 

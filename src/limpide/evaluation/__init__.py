@@ -17,7 +17,7 @@ from limpide.arrays import first_bad, show_shape
 from limpide.catalogue import Catalogue
 from limpide.errors import DataError, ShapeError, UnknownName, problem
 from limpide.evaluation.sums import ClassRows, Curve, class_tables, classification, regression, residual_table
-from limpide.i18n import N_, _, format_decimal, format_number
+from limpide.i18n import N_, _, format_decimal, format_number, format_percent
 from limpide.markup import table
 from limpide.stats import Resamples, resample, wilson
 
@@ -33,7 +33,7 @@ class MetricDefinition:
     """A metric as the literature defines it.
 
     bounds    what values it can take
-    interval  how its 95 % interval is had; "none": resampling a sum of absolute gaps is biased upwards
+    interval  how its 95% interval is had; "none": resampling a sum of absolute gaps is biased upwards
     """
 
     name: str
@@ -87,7 +87,7 @@ for _row in (
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure with its 95 % interval.
+    """A figure with its 95% interval.
 
     value  None when the rows leave it undefined; `why` then says so
     low    None when there is no interval
@@ -165,7 +165,7 @@ def format_metric(name: str, value: float | None) -> str:
         return "–"
     if definition.percent:
         decimals = 2 if 0.999 < value < 1 else 1
-        return _("{number}%").format(number=format_decimal(100 * value, decimals))
+        return format_percent(value, decimals)
     return format_decimal(value, 3) if definition.bounds[1] == 1 else format_number(value)
 
 

@@ -16,7 +16,7 @@ from limpide.evaluation import METRICS, format_metric
 from limpide.experiment.scores import Score
 from limpide.experiment.variants import Settled, differing
 from limpide.experiment.verdict import Pair, Standing, Standings, Terms, Words, mean_and_interval, stand
-from limpide.i18n import _, format_count, format_number, ngettext
+from limpide.i18n import _, format_count, format_number, format_percent, ngettext
 
 if TYPE_CHECKING:
     from limpide.figures.comparison import ComparisonFigures
@@ -28,7 +28,7 @@ Stopped = Literal["seeds", "settled", "time", "interrupted"]
 class Row:
     """A variant over all seeds.
 
-    low, high  95 % interval of the mean; None without one
+    low, high  95% interval of the mean; None without one
     failed     seed -> why there is no score
     diverged   seeds whose training diverged; the weights kept before were scored
     seconds    of a training, the median; beside others at work on the same machine
@@ -109,7 +109,7 @@ class Comparison:
             metric=label,
             value=value,
             seeds=seeds,
-            level=_("{number}%").format(number=95),
+            level=format_percent(0.95),
             low=low,
             high=high,
         )

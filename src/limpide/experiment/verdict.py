@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from limpide.evaluation import METRICS
-from limpide.i18n import N_, _, format_count, format_decimal, format_number, ngettext
+from limpide.i18n import N_, _, format_count, format_decimal, format_number, format_percent, ngettext
 from limpide.paired import ALPHA, FEWEST, MOST, Difference, Finding, holm_levels, look_level, paired_difference
 
 Standing = Literal["best", "tied", "behind", "failed"]
@@ -202,7 +202,7 @@ class Words:
     def evidence(self) -> str:
         """What stands behind an interval."""
         seeds = ngettext("{n} paired seed", "{n} paired seeds", self.n_seeds).format(n=format_count(self.n_seeds))
-        parts = [_("{number}%").format(number=95), seeds]
+        parts = [format_percent(0.95), seeds]
         if self.terms.overlap:
             parts.append(_("each with a split of its own"))
         if self.n_pairs > 1:
@@ -337,6 +337,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def mean_and_interval(scores: Sequence[float], overlap: float = 0.0) -> tuple[float, float, float]:
-    """The mean over seeds, its spread, and half of its 95 % interval (infinite for a single score)."""
+    """The mean over seeds, its spread, and half of its 95% interval (infinite for a single score)."""
     one = Difference(fmean(scores), stdev(scores) if len(scores) > 1 else 0.0, len(scores), overlap)
     return one.mean, one.sd, one.half_width() if one.sd else (0.0 if len(scores) > 1 else inf)

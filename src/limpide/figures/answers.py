@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from limpide.errors import RunError, problem
-from limpide.figures.axes import grid, number_width, percent, short, show_numbers
+from limpide.figures.axes import grid, number_width, short, show_numbers
 from limpide.figures.picture import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, RED, Picture, Sheet, Table
 from limpide.figures.shades import View, bar_width, caption_of, contours, relief, scale_bar
 from limpide.figures.tables import Rows
-from limpide.i18n import _, format_count
+from limpide.i18n import _, format_count, format_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +107,8 @@ def boundary(rows: Rows, names: list[str]) -> Picture:
     )
     header = (rows.label(names[0]), rows.label(names[1]), _("answer"), _("confidence"))
     cells = (
-        (*at, labels[int(answers[j, i])], percent(float(outputs[j, i].max()), 1)) for at, j, i in _few(axes_values)
+        (*at, labels[int(answers[j, i])], format_percent(float(outputs[j, i].max()), 1))
+        for at, j, i in _few(axes_values)
     )
     table, size = Table(header, tuple(cells)), (_SIZE[0], _SIZE[1] + 0.2 * (n_lines - 1))
     return Picture("boundary", _("What it answers where"), caption, table, draw, size)

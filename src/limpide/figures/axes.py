@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from limpide.figures.picture import GRID, TEXT_SIZE
-from limpide.i18n import _, format_count, format_decimal, format_number
+from limpide.i18n import format_count, format_number, format_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,15 +34,6 @@ def tick_text(value: float) -> str:
     else:
         text = format_number(value, 6)
     return text.replace("-", "−") if text.startswith("-") else text
-
-
-def percent(share: float, decimals: int = 0) -> str:
-    """A share of one as a percentage.
-
-    >>> percent(0.956, 1)
-    '95.6%'
-    """
-    return _("{number}%").format(number=format_decimal(100 * share, decimals))
 
 
 def short(word: str, length: int = 18) -> str:
@@ -82,7 +73,7 @@ def show_numbers(axis: Axis, as_percent: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     def shown(value: float) -> str:
-        return _("{number}%").format(number=tick_text(100 * value)) if as_percent else tick_text(value)
+        return format_percent(value, digits=6) if as_percent else tick_text(value)
 
     axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _position: shown(value)))

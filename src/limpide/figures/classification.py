@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from limpide.evaluation import Evaluation
-from limpide.figures.axes import grid, percent, short, show_numbers, text_width
+from limpide.figures.axes import grid, short, show_numbers, text_width
 from limpide.figures.picture import BLUE, INK, MUTED, ON_COLOUR, ORANGE, PAPER, Picture, Sheet, Table
-from limpide.i18n import _, format_count, format_decimal
+from limpide.i18n import _, format_count, format_decimal, format_percent
 from limpide.stats import wilson
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def calibration(evaluation: Evaluation) -> Picture:
     ends = [wilson(round(share * count), count) for share, count in zip(accuracy, n.tolist())]
     table = Table(
         (_("confidence"), _("share that was right"), _("how many")),
-        tuple((percent(c, 1), percent(a, 1), int(m)) for c, a, m in zip(confidence, accuracy, n)),
+        tuple((format_percent(c, 1), format_percent(a, 1), int(m)) for c, a, m in zip(confidence, accuracy, n)),
     )
 
     def draw(sheet: Sheet) -> None:
@@ -132,10 +132,10 @@ def roc(evaluation: Evaluation) -> Picture:
         (
             _("class"),
             _("area under the curve"),
-            *(_("at {share}").format(share=percent(x)) for x in _FALSE_ALARMS[1:-1]),
+            *(_("at {share}").format(share=format_percent(x)) for x in _FALSE_ALARMS[1:-1]),
         ),
         tuple(
-            (label, areas[label], *(percent(_height(fpr, tpr, x), 1) for x in _FALSE_ALARMS[1:-1]))
+            (label, areas[label], *(format_percent(_height(fpr, tpr, x), 1) for x in _FALSE_ALARMS[1:-1]))
             for label, (fpr, tpr) in curves.items()
         ),
     )

@@ -11,9 +11,9 @@ import numpy as np
 from limpide import seeds
 from limpide.data import values
 from limpide.data.images import from_png_base64
-from limpide.figures.axes import grid, percent, short, show_whole_numbers, text_width, tick_text
+from limpide.figures.axes import grid, short, show_whole_numbers, text_width, tick_text
 from limpide.figures.picture import BLUE, MUTED, Picture, Sheet, Table
-from limpide.i18n import _, format_count, format_number
+from limpide.i18n import _, format_count, format_number, format_percent
 
 if TYPE_CHECKING:
     from limpide.data.columns import ColumnSummary
@@ -30,7 +30,7 @@ def class_balance(counts: Mapping[str, int]) -> Picture:
     total = max(sum(counts.values()), 1)
     table = Table(
         (_("class"), _("how many"), _("share")),
-        tuple((label, n, percent(n / total, 1)) for label, n in counts.items()),
+        tuple((label, n, format_percent(n / total, 1)) for label, n in counts.items()),
     )
     shown = list(counts.items())
     if len(shown) > _MOST_CLASSES:
@@ -112,7 +112,9 @@ def explore(dataset: Dataset, counts: Mapping[str, int], summaries: Sequence[Col
 
 def samples(images: Sequence[np.ndarray], labels: Sequence[str]) -> Picture:
     """Some images (channels, rows, cols) in [0, 255] with their classes."""
-    table = Table((_("class"), _("mean light")), tuple((s, percent(i.mean() / 255, 1)) for i, s in zip(images, labels)))
+    table = Table(
+        (_("class"), _("mean light")), tuple((s, format_percent(i.mean() / 255, 1)) for i, s in zip(images, labels))
+    )
     caption = _("Images drawn by chance, with the class that each was given: are the classes right, can you tell them?")
     draw, size = _gallery(images, [short(label, 16) for label in labels])
     return Picture("samples", _("Some of the images"), caption, table, draw, size)
@@ -140,7 +142,9 @@ def examples(worst: Sequence[Example]) -> Picture:
     """The pictures the network was most wrong about, with the truth and its answer."""
     table = Table(
         (_("row"), _("truth"), _("answer"), _("confidence")),
-        tuple((e.row, e.truth, e.prediction, "" if e.confidence is None else percent(e.confidence)) for e in worst),
+        tuple(
+            (e.row, e.truth, e.prediction, "" if e.confidence is None else format_percent(e.confidence)) for e in worst
+        ),
     )
     words = [
         short(_("truth: {label}").format(label=example.truth), 16)

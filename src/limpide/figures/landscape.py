@@ -13,11 +13,11 @@ import numpy as np
 from limpide import seeds
 from limpide.arrays import Tree
 from limpide.engines.base import get_engine
-from limpide.figures.axes import number_width, percent, show_numbers
+from limpide.figures.axes import number_width, show_numbers
 from limpide.figures.gradients import said_walk
 from limpide.figures.picture import INK, MUTED, ORANGE, PAPER, Picture, Sheet, Table
 from limpide.figures.shades import View, caption_of, contours, is_wide, logarithmic, relief
-from limpide.i18n import _, format_count, format_number
+from limpide.i18n import _, format_count, format_number, format_percent
 from limpide.nn.network import Network, Slot
 
 if TYPE_CHECKING:
@@ -206,8 +206,8 @@ def _heights(land: Landscape) -> np.ndarray:
 def _labels(land: Landscape, along: Along) -> tuple[str, str]:
     if along == "random":
         return _("along a random direction u"), _("along another, v")
-    first = _("along the first direction ({share} of the movement)").format(share=percent(land.shares[0]))
-    return first, _("along the second ({share})").format(share=percent(land.shares[1]))
+    first = _("along the first direction ({share} of the movement)").format(share=format_percent(land.shares[0]))
+    return first, _("along the second ({share})").format(share=format_percent(land.shares[1]))
 
 
 def _name(axes: Axes, place: np.ndarray, text: str) -> None:

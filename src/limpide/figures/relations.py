@@ -202,7 +202,7 @@ def target_by_feature(rows: Rows, names: list[str]) -> Picture:
         ).format(target=target)
     else:
         says = _(
-            "For each class, the middle half of the values (box), the median (line) and 5 % to 95 % (whiskers); for "
+            "For each class, the middle half of the values (box), the median (line) and 5% to 95% (whiskers); for "
             "words, the share of each class."
         )
     caption = caption_of(says, rows.said_drawn(len(points)) if is_number else "", _said_classes(rows, classes))

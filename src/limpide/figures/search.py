@@ -12,7 +12,6 @@ from limpide.figures.axes import (
     capital,
     grid,
     number_width,
-    percent,
     short,
     show_numbers,
     show_whole_numbers,
@@ -20,7 +19,7 @@ from limpide.figures.axes import (
     tick_text,
 )
 from limpide.figures.picture import BLUE, GRID, MUTED, ORANGE, PAPER, Picture, Sheet, Table
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 
 if TYPE_CHECKING:
     from limpide.tuning.outcome import Search
@@ -122,7 +121,7 @@ def importance(search: Search) -> Picture:
     """A bar for each knob, the most important first."""
     shares = search.importance
     names = [short(name, 30) for name in shares]
-    texts = [percent(share) for share in shares.values()]
+    texts = [format_percent(share) for share in shares.values()]
     table = Table((_("knob"), _("share of the spread")), tuple(zip(shares, texts)))
 
     def draw(sheet: Sheet) -> None:

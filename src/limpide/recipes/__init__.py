@@ -11,9 +11,9 @@ from limpide.i18n import N_
 from limpide.recipe import Recipe
 
 SHIPPED: dict[str, str] = {
-    "mnist-fast": N_("MNIST to 98.9 % in seconds: two strided convolutions, two epochs"),
-    "mnist-99": N_("MNIST to 99 % in seconds: the same with twice as wide a hidden layer"),
-    "mnist-99.5": N_("MNIST beyond 99 %: twice as wide, ten epochs on images moved by up to a pixel"),
+    "mnist-fast": N_("MNIST to 98.9% in seconds: two strided convolutions, two epochs"),
+    "mnist-99": N_("MNIST to 99% in seconds: the same with twice as wide a hidden layer"),
+    "mnist-99.5": N_("MNIST beyond 99%: twice as wide, ten epochs on images moved by up to a pixel"),
     "mnist-book": N_("MNIST by five hidden layers of 40, with plain gradient descent"),
     "rn-1": N_("MNIST by three hidden layers, 784-512-256-128-10"),
     "rn-2": N_("MNIST by two convolutions of 32 and 64 channels"),

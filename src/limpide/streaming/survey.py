@@ -23,7 +23,7 @@ from limpide.data.streams import Piece, TableStream
 from limpide.data.treatments.base import Treatment
 from limpide.defaults import Choices, settle_split
 from limpide.errors import DataError, RecipeError, UnknownName, problem
-from limpide.i18n import _, format_count, format_decimal, ngettext
+from limpide.i18n import _, format_count, format_percent, ngettext
 from limpide.recipe import Recipe
 
 MOST_CLASSES = 10_000
@@ -273,8 +273,8 @@ class Survey:
         filled = [s for s in self.sketches.values() if isinstance(s, NumberSketch) and s.has_missing]
         if any(s.moments.n > SIZE for s in filled) and self.plan.recipe.preparation.missing == "median":
             bound = (1 + np.log2(self.sizes[0] / SIZE)) / SIZE
-            text = _("medians are near: at most {share} % of the rows lie between each and the true one")
-            yield Note("info", _("preparation"), text.format(share=format_decimal(100 * bound, 2)))
+            text = _("medians are near: at most {share} of the rows lie between each and the true one")
+            yield Note("info", _("preparation"), text.format(share=format_percent(bound, 2)))
         for name, sketch in self.sketches.items():
             if isinstance(sketch, CategorySketch) and sketch.counts.lost:
                 text = _("too many different words to count them all: each may come up to {n} times more often")

@@ -160,7 +160,7 @@ class Search:
         return Words(self.terms, self.n_fresh, len(self.beside))
 
     def shown(self, scores: Mapping[int, float]) -> str:
-        """The mean of scores, with its 95 % interval where there is one; "–" for none."""
+        """The mean of scores, with its 95% interval where there is one; "–" for none."""
         if not scores:
             return "–"
         mean, _sd, half = mean_and_interval(list(scores.values()))

@@ -12,7 +12,7 @@ from limpide.data.hashes import first_equal
 from limpide.data.leaks.evidence import Leak, Level
 from limpide.data.once import once
 from limpide.data.splits import Split
-from limpide.i18n import _, format_count, format_decimal, ngettext
+from limpide.i18n import _, format_count, format_percent, ngettext
 
 FEW = 5
 """Fewer copies than this prove nothing: two flowers may well have the same measures."""
@@ -154,15 +154,15 @@ def _found(dataset: Dataset, split: Split, prints: pl.Series, is_copy: pl.Series
     else:
         first, second = (_("row {row}").format(row=format_count(i + 1)) for i in (row, double))
     text = ngettext(
-        "{n} of the {n_test} test rows ({share} %) stands among the rows trained on too ({first} equals {second})",
-        "{n} of the {n_test} test rows ({share} %) stand among the rows trained on too (such as {first}, equal to "
+        "{n} of the {n_test} test rows ({share}) stands among the rows trained on too ({first} equals {second})",
+        "{n} of the {n_test} test rows ({share}) stand among the rows trained on too (such as {first}, equal to "
         "{second})",
         n,
     )
     return text.format(
         n=format_count(n),
         n_test=format_count(len(split.test)),
-        share=format_decimal(100 * share, 1),
+        share=format_percent(share, 1),
         first=first,
         second=second,
     )

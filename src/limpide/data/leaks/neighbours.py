@@ -14,7 +14,7 @@ from limpide.data.columns import Task, understand
 from limpide.data.dataset import Column, Dataset
 from limpide.data.leaks.evidence import Answers, Leak, Level, codes
 from limpide.data.splits import Split
-from limpide.i18n import _, format_count, format_decimal, ngettext
+from limpide.i18n import _, format_count, format_percent, ngettext
 
 MIN_ROWS = 50
 """Fewer rows, or pairs of them, prove nothing."""
@@ -105,15 +105,15 @@ def _group_likeness(
 
 def _group_leak(name: str, is_named: bool, likeness: float, n_cut: int, n_test: int, target: str) -> Leak:
     found = ngettext(
-        "{n} of the {n_test} test rows shares its {name} with rows trained on, and {share} % of the differences in "
+        "{n} of the {n_test} test rows shares its {name} with rows trained on, and {share} of the differences in "
         "{target} vanish within one {name}",
-        "{n} of the {n_test} test rows share their {name} with rows trained on, and {share} % of the differences in "
+        "{n} of the {n_test} test rows share their {name} with rows trained on, and {share} of the differences in "
         "{target} vanish within one {name}",
         n_cut,
     ).format(
         n=format_count(n_cut),
         n_test=format_count(n_test),
-        share=format_decimal(100 * likeness, 0),
+        share=format_percent(likeness),
         name=name,
         target=target,
     )
@@ -143,9 +143,9 @@ def find_time_order(frame: pl.DataFrame, columns: list[Column], answers: Answers
         if likeness < max(TIED, SURE / np.sqrt(len(known))):
             continue
         found = _(
-            "{share} % of the differences in {target} vanish between rows that follow one another in time, and the "
+            "{share} of the differences in {target} vanish between rows that follow one another in time, and the "
             "rows are dealt out by chance"
-        ).format(share=format_decimal(100 * likeness, 0), target=answers.name)
+        ).format(share=format_percent(likeness), target=answers.name)
         why = _("the test asks about days between those trained on, in use the network meets later ones")
         mend = _("test on the latest rows with --split time --split-by {column}").format(
             column=shlex.quote(column.name)

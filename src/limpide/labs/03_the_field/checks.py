@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import limpide as lp
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 from limpide.labs.claims import Finding, argue, checks, judge
 from limpide.labs.running import names_of
 
@@ -58,10 +58,8 @@ def groups() -> Finding:
     again, renamed, _sums = STORY.k_means(x, centres[order], 1)
     sums = [float(((x - c[k]) ** 2).sum()) for c, k in ((centres, nearest), (again, renamed))]
     changed = float(np.mean(nearest != renamed))
-    text = _(
-        "{changed} % of the points under another number: the sum is {one} and {other}, there is no error per answer"
-    )
-    return argue("wrong", text.format(changed=f"{100 * changed:g}", one=f"{sums[0]:.2f}", other=f"{sums[1]:.2f}"))
+    text = _("{changed} of the points under another number: the sum is {one} and {other}, there is no error per answer")
+    return argue("wrong", text.format(changed=format_percent(changed), one=f"{sums[0]:.2f}", other=f"{sums[1]:.2f}"))
 
 
 @checks("quiz2-q2-mutual-subsets")

@@ -129,12 +129,12 @@ def too_low() -> Finding:
 
 @checks("rate-usual-range")
 def usual() -> Finding:
-    """A small problem for which 0.1 is right and 0.01 too small: steps until within 1 % of the lowest cost."""
+    """A small problem for which 0.1 is right and 0.01 too small: steps until within 1% of the lowest cost."""
     needed = {}
     for rate in (0.1, 0.01, 0.0001):
         costs = [J for J, _W in one_parameter(40_000, rate)]
         needed[rate] = next(k for k, J in enumerate(costs) if J < 1.01 / 6)
-    text = _("steps to within 1 % of the lowest cost: {steps}")
+    text = _("steps to within 1% of the lowest cost: {steps}")
     shown = ", ".join(f"{rate}: {n}" for rate, n in needed.items())
     return judge(min(needed, key=lambda rate: needed[rate]) <= 0.01, text.format(steps=shown))
 

@@ -6,7 +6,7 @@ import limpide as lp
 from limpide.engines.base import get_engine
 from limpide.figures import plots
 from limpide.figures.picture import Table
-from limpide.i18n import _, format_number
+from limpide.i18n import _, format_number, format_percent
 from limpide.labs import show
 
 
@@ -57,7 +57,7 @@ def still_there(batch, starts=500, steps=2000, seed=0):
     return float(np.mean(np.abs(w + 4) < 1.5))
 
 
-rows = [(batch, 8 / batch**0.5, f"{100 * still_there(batch):.0f} %") for batch in (1, 4, 16, 64, 256)]
+rows = [(batch, 8 / batch**0.5, format_percent(still_there(batch))) for batch in (1, 4, 16, 64, 256)]
 show(Table((_("batch"), _("noise of a gradient"), _("still in the left valley")), tuple(rows)))
 
 
@@ -173,7 +173,7 @@ paths = {size: by_batches(size) for size in (1, 8, 32, 256)}
 rows = []
 for size, path in paths.items():
     costs = np.array([cost(p) for p in path])
-    rows.append((size, len(path) - 1, f"{100 * np.mean(np.diff(costs) > 0):.0f} %", f"{costs[-1] - cost(best):.5f}"))
+    rows.append((size, len(path) - 1, format_percent(np.mean(np.diff(costs) > 0)), f"{costs[-1] - cost(best):.5f}"))
 show(Table((_("batch"), _("updates"), _("share that goes uphill"), _("cost above the best")), tuple(rows)))
 
 # %% paths

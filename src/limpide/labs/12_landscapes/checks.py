@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 from limpide.labs.claims import Finding, argue, checks, judge
 from limpide.labs.running import names_of
 
@@ -34,12 +34,12 @@ def stuck() -> Finding:
     """The share that stays in a bad valley, small batches against large ones."""
     shares = {batch: STORY.still_there(batch) for batch in (1, 4, 16, 64, 256)}
     is_more_stuck = shares[1] > shares[256]
-    return judge(is_more_stuck, ", ".join(f"{batch}: {100 * share:.0f} %" for batch, share in shares.items()))
+    return judge(is_more_stuck, ", ".join(f"{batch}: {format_percent(share)}" for batch, share in shares.items()))
 
 
 @checks("quiz4-q6-all")
 def reasons() -> Finding:
-    """Speed: how many updates come within 1 % of the lowest cost, with one row each and with all rows."""
+    """Speed: how many updates come within 1% of the lowest cost, with one row each and with all rows."""
     needed = {}
     for size in (1, 256):
         costs = np.array([STORY.cost(p) for p in STORY.by_batches(size, epochs=4 if size == 1 else 400)])
@@ -85,7 +85,7 @@ def uphill() -> Finding:
         costs = [STORY.cost(p) for p in STORY.by_batches(size)]
         shares[size] = float(np.mean(np.diff(costs) > 0))
     is_so = shares[1] > shares[8] > shares[32] > shares[256] == 0
-    return judge(is_so, ", ".join(f"{size}: {100 * share:.0f} %" for size, share in shares.items()))
+    return judge(is_so, ", ".join(f"{size}: {format_percent(share)}" for size, share in shares.items()))
 
 
 @checks("full-gradient-optimal-direction")

@@ -7,7 +7,7 @@ import numpy as np
 import limpide as lp
 from limpide.figures import plots
 from limpide.figures.picture import Table
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 from limpide.labs import is_full, show
 
 # %% data
@@ -105,7 +105,7 @@ show(
         _("accuracy"),
         {name: (epochs, found) for name, (found, _angles) in done.items()},
     ),
-    Table((_("way"), _("accuracy")), tuple((name, f"{100 * found[-1]:.1f} %") for name, (found, _a) in done.items())),
+    Table((_("way"), _("accuracy")), tuple((name, format_percent(found[-1], 1)) for name, (found, _a) in done.items())),
 )
 
 # %% alignment
@@ -153,7 +153,7 @@ def try_out(updates, pairs=10, step=0.02, rate=0.02, seed=0):
 
 updates = 2000 if is_full() else 500
 tried = try_out(updates)
-rows = [(i * updates // 10, i * updates * 2, f"{100 * share:.1f} %") for i, share in enumerate(tried, 1)]
+rows = [(i * updates // 10, i * updates * 2, format_percent(share, 1)) for i, share in enumerate(tried, 1)]
 show(Table((_("updates"), _("forward passes"), _("accuracy")), tuple(rows[1::2])))
 
 
@@ -209,4 +209,4 @@ def train_forward(epochs=15, rate=0.003, batch=50, seed=0):
 forward_only = train_forward()
 best = {name: found[-1] for name, (found, _angles) in done.items()}
 best |= {_("trying directions"): tried[-1], _("two forward passes"): forward_only[-1]}
-show(Table((_("way"), _("accuracy")), tuple((name, f"{100 * share:.1f} %") for name, share in best.items())))
+show(Table((_("way"), _("accuracy")), tuple((name, format_percent(share, 1)) for name, share in best.items())))

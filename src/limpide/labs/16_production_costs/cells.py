@@ -23,7 +23,7 @@ from limpide.nn.optimizers import make_optimizer
 
 # %% data
 def rows_of(source):
-    """Inputs, costs, and how many of the rows train: the first 80 %."""
+    """Inputs, costs, and how many of the rows train: the first 80%."""
     data = lp.open_source(source)
     x, y = data.inputs.to_numpy().astype(np.float32), data.target.to_numpy().astype(np.float32)
     return x, y[:, None], int(0.8 * len(x))

@@ -7,7 +7,7 @@ import limpide as lp
 from limpide.export.program import program_text
 from limpide.figures import plots
 from limpide.figures.picture import Table
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 from limpide.labs import show
 from limpide.nn.grammar import complete_network
 
@@ -18,7 +18,7 @@ score = x @ rng.normal(size=11) + 0.5 * x[:, 0] * x[:, 1]
 frame = pl.DataFrame({**{f"x{i + 1}": x[:, i] for i in range(11)}, "answer": np.where(score > 0, "yes", "no")})
 shown = ["x1", "x2", "x3", "answer"]
 show(Table(tuple(shown), tuple(frame.head(4).select(shown).rows())))
-show(_("{share} % yes").format(share=f"{100 * np.mean(score > 0):.1f}"))
+show(_("{share} yes").format(share=format_percent(np.mean(score > 0), 1)))
 
 # %% network
 LAYERS = "6 relu, 6 relu, 1 sigmoid"
@@ -78,7 +78,7 @@ show(
     )
 )
 rows = [
-    (library, seed, *(f"{100 * run.evaluations[part].metrics['accuracy'].value:.1f} %" for part in ("train", "test")))
+    (library, seed, *(format_percent(run.evaluations[part].metrics["accuracy"].value, 1) for part in ("train", "test")))
     for (library, seed), run in runs.items()
 ]
 show(Table((_("library"), _("seed"), _("accuracy, training"), _("accuracy, test")), tuple(rows)))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from limpide.export.program import program_text
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 from limpide.labs.claims import Finding, argue, checks, judge
 from limpide.labs.running import names_of
 from limpide.nn.grammar import complete_network
@@ -67,5 +67,5 @@ def input_dim() -> Finding:
 def runs() -> Finding:
     """Nothing of the listing can be run; what the stand-in data give."""
     values = {part: trained().evaluations[part].metrics["accuracy"].value for part in ("train", "test")}
-    text = _("the listings define no data; with those of this lab {train} % right in training, {test} % on others")
-    return argue("not reproducible", text.format(**{part: f"{100 * value:.1f}" for part, value in values.items()}))
+    text = _("the listings define no data; with those of this lab {train} right in training, {test} on others")
+    return argue("not reproducible", text.format(**{part: format_percent(value, 1) for part, value in values.items()}))

@@ -11,7 +11,7 @@ from limpide.engines.base import get_engine
 from limpide.figures import plots
 from limpide.figures.data import class_balance
 from limpide.figures.picture import Table
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 from limpide.labs import is_full, show
 from limpide.nn.losses import LOSSES
 from limpide.nn.optimizers import make_optimizer
@@ -67,7 +67,7 @@ nearest = ((flat**2).sum(axis=1) - 2 * test @ flat.T.astype(np.float32)).argmin(
 gap = f"{distance.min():.3f}"
 show(
     _("the two means most alike: {a} and {b}, {distance} apart").format(a=a, b=b, distance=gap),
-    _("right by the nearest mean: {share}").format(share=f"{np.mean(nearest == truth):.1%}"),
+    _("right by the nearest mean: {share}").format(share=format_percent(np.mean(nearest == truth), 1)),
 )
 
 # %% network

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import limpide as lp
-from limpide.i18n import N_, _
+from limpide.i18n import N_, _, format_percent
 from limpide.labs.claims import Finding, argue, checks, judge
 from limpide.labs.running import names_of
 from limpide.labs.showing import is_full
@@ -79,7 +79,7 @@ def sizes(name: str) -> Finding:
 def unseeded() -> Finding:
     """What is left to chance when no seed is set."""
     truth = mnist()[1][60_000:]
-    found = ", ".join(f"{seed}: {np.mean(answer == truth):.2%}" for seed, answer in answers().items())
+    found = ", ".join(f"{seed}: {format_percent(np.mean(answer == truth), 2)}" for seed, answer in answers().items())
     text = _("no seed is set in the project; test accuracy by seed here: {found}")
     return argue("not reproducible", text.format(found=found))
 

@@ -5,7 +5,7 @@ import numpy as np
 import limpide as lp
 from limpide.figures import plots
 from limpide.figures.picture import Table
-from limpide.i18n import _, format_decimal
+from limpide.i18n import _, format_decimal, format_percent
 from limpide.labs import show
 
 # %% data
@@ -127,7 +127,7 @@ def chosen_from(sees_all, seed):
 
 
 rows = [
-    (name, f"{100 * np.mean([chosen_from(sees_all, seed) for seed in range(20)]):.0f} %")
+    (name, format_percent(np.mean([chosen_from(sees_all, seed) for seed in range(20)])))
     for name, sees_all in ((_("with the test rows"), True), (_("without them"), False))
 ]
 show(Table((_("inputs chosen"), _("right on the test rows")), tuple(rows)))

@@ -4,7 +4,7 @@ import numpy as np
 
 import limpide as lp
 from limpide.figures.picture import Table
-from limpide.i18n import _
+from limpide.i18n import _, format_percent
 from limpide.labs import is_full, show
 from limpide.labs.exercise import correct, exercise
 
@@ -72,4 +72,4 @@ show(Table((_("epoch"), _("mean of the batches"), _("at the end of the epoch"), 
 # %% test
 run = training.run(baselines=False)
 accuracy = run.test.metrics["accuracy"]
-show(_("{share} % of the test images are right").format(share=f"{100 * accuracy.value:.2f}"))
+show(_("{share} of the test images are right").format(share=format_percent(accuracy.value, 2)))
