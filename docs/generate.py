@@ -210,7 +210,7 @@ def activations() -> str:
     from limpide.nn.activations import ACTIVATIONS
 
     rows = (
-        (code(row.name), code(row.formula), code(row.derivation), code(row.bounds), escape(row.source))
+        (code(row.name), *(code(_(text)) for text in (row.formula, row.derivation, row.bounds)), escape(row.source))
         for row in ACTIVATIONS.rows()
     )
     return table(("name", "formula", "derivative", "range", "source"), rows)
@@ -220,7 +220,7 @@ def losses() -> str:
     """The losses."""
     from limpide.nn.losses import LOSSES
 
-    rows = ((code(row.name), code(row.formula), say(row.expects), escape(row.source)) for row in LOSSES.rows())
+    rows = ((code(row.name), code(_(row.formula)), say(row.expects), escape(row.source)) for row in LOSSES.rows())
     return table(("name", "formula", "expects", "source"), rows)
 
 
@@ -298,7 +298,7 @@ def example() -> Any:
 def simple(rows: Iterable[Any]) -> str:
     """Rows that have a name, a formula and a source."""
     return table(
-        ("name", "formula", "source"), ((code(row.name), code(row.formula), escape(row.source)) for row in rows)
+        ("name", "formula", "source"), ((code(row.name), code(_(row.formula)), escape(row.source)) for row in rows)
     )
 
 

@@ -9,7 +9,7 @@ from limpide import i18n
 from limpide.data import dataset
 from limpide.data.dataset import Note
 from limpide.evaluation import METRICS
-from limpide.report import EXPLANATIONS, KINDS, render_report
+from limpide.report import EXPLANATIONS, LEFT_OUT, render_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path"}
 
@@ -190,4 +190,5 @@ def test_the_language_asked_for_lasts_as_long_as_the_report(costs):
 
 def test_every_metric_and_every_kind_of_column_is_explained():
     assert set(EXPLANATIONS) == set(METRICS)
-    assert set(KINDS) == set(dataset.KINDS)
+    assert set(LEFT_OUT) == set(dataset.KINDS) - set(dataset.FEATURE_KINDS)
+    assert set(dataset.KIND_WORDS) == set(dataset.KINDS)

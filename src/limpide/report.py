@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from limpide import __version__
 from limpide.arrays import show_shape
 from limpide.baselines import BASELINES, verdict
+from limpide.data.dataset import Kind, kind_word
 from limpide.evaluation import MAIN_METRIC, METRICS, Evaluation, Metric, format_metric
 from limpide.figures import Figures, Picture
 from limpide.figures.axes import capital, short, tick_text
@@ -52,11 +53,7 @@ EXPLANATIONS = {
 }
 """What each metric means, in a line for someone who meets it for the first time."""
 
-KINDS = {
-    "number": N_("number"),
-    "category": N_("category"),
-    "boolean": N_("yes or no"),
-    "date": N_("date"),
+LEFT_OUT: dict[Kind, str] = {
     "text": N_("text (left out)"),
     "identifier": N_("identifier (left out)"),
     "constant": N_("constant (left out)"),
@@ -249,7 +246,7 @@ def _column(summary: ColumnSummary) -> dict[str, Any]:
         values += ", …" if shown and summary.n_distinct > len(shown) else ""
     return {
         "name": summary.name,
-        "kind": _(KINDS[summary.kind]),
+        "kind": _(LEFT_OUT[summary.kind]) if summary.kind in LEFT_OUT else kind_word(summary.kind),
         "counts": counts,
         "summary": values,
         "missing": format_count(summary.n_missing),

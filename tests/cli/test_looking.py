@@ -1,6 +1,7 @@
 """`limpide network`, `data`, `evaluate`, `runs`, `show`: tables for people, JSON for programs."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -113,3 +114,9 @@ def test_data_shows_what_was_understood_of_a_table(shown, houses):
     assert (price["why"], price["max"]) == ("you said so", pytest.approx(numbers["price"].max()))
     assert facts["target"]["task"] == "binary"
     assert facts["target"]["classes"] == {"Lyon": 40, "Nîmes": 40}
+
+
+def test_a_french_page_has_the_french_kind_and_how_it_is_typed(shown, houses):
+    code, out, _err = shown("data", str(houses), "--target", "price", "--lang", "fr")
+    assert code == 0
+    assert {"nombre (number)", "catégorie (category)"} <= set(re.split(r"\s{2,}", out))

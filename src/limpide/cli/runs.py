@@ -83,6 +83,7 @@ def show(folder: str, is_json: bool) -> None:
     """The same figures as at the end of its training, and every metric."""
     from limpide.cli.pages import evaluation_facts, metrics_table, short_network_table, show_end, split_sentence
     from limpide.cli.understanding import layer_facts
+    from limpide.data.columns import TASK_WORDS
     from limpide.openings import openings_sentence
     from limpide.runs import load
 
@@ -101,7 +102,7 @@ def show(folder: str, is_json: bool) -> None:
         console,
         [
             (_("data"), labelled(run.recipe.data.source, split_sentence(run.split_sizes))),
-            (_("target"), f"{run.target.name} ({run.task})"),
+            (_("target"), f"{run.target.name} ({_(TASK_WORDS[run.target.task])})"),
             (_("engine"), labelled(run.engine, run.engine_why)),
             (_("date"), _date(run)),
             (_("test set"), openings_sentence(run.openings)),

@@ -83,7 +83,7 @@ def data(
     is_json: bool,
 ) -> None:
     """The target is summed up like any column."""
-    from limpide.data.columns import describe, summarise, task_of
+    from limpide.data.columns import TASK_WORDS, describe, summarise, task_of
     from limpide.data.dataset import Column
     from limpide.data.sources import open_source
 
@@ -104,7 +104,7 @@ def data(
     if columns:
         _show_columns(console, columns)
     console.print()
-    console.print(labelled(printable(answer.name), task), style="bold", end="")
+    console.print(labelled(printable(answer.name), _(TASK_WORDS[task])), style="bold", end="")
     console.print(f" ({why})", soft_wrap=True)
     console.print(_classes_table(answer.name, classes) if classes else _numbers_table([answer]))
 
@@ -173,7 +173,9 @@ def _show_head(console: Console, dataset: Dataset) -> None:
 
 def _show_columns(console: Console, columns: list[ColumnSummary]) -> None:
     """What each column is; then figures of numbers and dates, and the words of the others."""
-    rows = [(c.name, c.kind, _count(c.n_missing), _count(c.n_distinct), c.why) for c in columns]
+    from limpide.data.dataset import typed_kind
+
+    rows = [(c.name, typed_kind(c.kind), _count(c.n_missing), _count(c.n_distinct), c.why) for c in columns]
     console.print()
     console.print(make_table((_("column"), _("kind"), _("missing"), _("distinct"), _("why")), rows, right=(2, 3)))
     measured = [c for c in columns if c.histogram]

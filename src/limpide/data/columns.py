@@ -14,9 +14,14 @@ import polars as pl
 from limpide.data import values
 from limpide.data.dataset import FEATURE_KINDS, KINDS, Column, Dataset, Kind, Note
 from limpide.errors import DataError, UnknownName, problem
-from limpide.i18n import _, format_count, format_number, ngettext
+from limpide.i18n import N_, _, format_count, format_number, ngettext
 
 Task = Literal["regression", "binary", "multiclass"]
+TASK_WORDS: dict[Task, str] = {
+    "regression": N_("regression"),
+    "binary": N_("two classes"),
+    "multiclass": N_("several classes"),
+}
 
 MIN_ROWS = 20
 """In a shorter table nothing follows from every value being different."""

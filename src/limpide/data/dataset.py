@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from limpide.arrays import show_shape
-from limpide.i18n import _, format_count, ngettext
+from limpide.i18n import N_, _, format_count, ngettext
 from limpide.markup import paragraph, picture, table
 
 if TYPE_CHECKING:
@@ -20,9 +20,38 @@ if TYPE_CHECKING:
 Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FEATURE_KINDS: tuple[Kind, ...] = ("number", "category", "boolean", "date")
+KIND_WORDS: dict[Kind, str] = {
+    "number": N_("number"),
+    "category": N_("category"),
+    "boolean": N_("yes or no"),
+    "date": N_("date"),
+    "text": N_("text"),
+    "identifier": N_("identifier"),
+    "constant": N_("constant"),
+}
 
 SHOWN_IMAGES, IMAGE_WIDTH = 12, 64
 """In a notebook: how many, and how wide in pixels of the page."""
+
+
+def kind_word(kind: Kind) -> str:
+    """A kind in the user's language."""
+    return _(KIND_WORDS[kind])
+
+
+def typed_kind(kind: Kind) -> str:
+    """A kind in the user's language, and in brackets as an option takes it, where that is another word.
+
+    >>> typed_kind("number"), typed_kind("boolean")
+    ('number', 'yes or no (boolean)')
+    """
+    word = kind_word(kind)
+    return word if word == kind else f"{word} ({kind})"
+
+
+def named_kinds(columns: Iterable[Column]) -> str:
+    """Columns with their kinds, for a problem with all of them; "none" without any."""
+    return ", ".join(f"{column.name} ({kind_word(column.kind)})" for column in columns) or _("none")
 
 
 @dataclass(frozen=True)
@@ -126,7 +155,9 @@ class Dataset:
         title = ngettext("{name}: {n} row", "{name}: {n} rows", n).format(name=self.name, n=format_count(n))
         if isinstance(self.inputs, np.ndarray):
             return paragraph(f"{title}, {show_shape(self.inputs.shape[1:])}") + self._first_images()
-        rows: list[tuple[str, str, str]] = [(column.name, column.kind, column.why) for column in self.columns]
+        rows: list[tuple[str, str, str]] = [
+            (column.name, typed_kind(column.kind), column.why) for column in self.columns
+        ]
         if self.target is not None:
             rows.append((self.target.name, _("target"), ""))
         notes = "".join(paragraph(f"{note.where}: {note.text}") for note in self.notes)

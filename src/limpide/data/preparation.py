@@ -17,7 +17,7 @@ from jaxtyping import Float32
 
 from limpide.data import values
 from limpide.data.columns import Task
-from limpide.data.dataset import Column, Kind, Note
+from limpide.data.dataset import Column, Kind, Note, named_kinds
 from limpide.data.treatments import TREATMENTS
 from limpide.data.treatments.base import Scale, Treatment
 from limpide.data.treatments.number import FILLS
@@ -78,7 +78,7 @@ class TablePreparation:
             raise DataError(problem("max_categories", _("at least 1"), str(max_categories)))
         chosen = [column for column in columns if column.is_feature]
         if not chosen:
-            got = ", ".join(f"{column.name} ({column.kind})" for column in columns) or _("none")
+            got = named_kinds(columns)
             mend = _("say what a column is with its kind, number or category")
             raise DataError(problem(_("columns"), _("at least one column to learn from"), got, mend))
         if not len(frame if rows is None else rows):

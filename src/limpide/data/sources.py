@@ -22,7 +22,7 @@ from limpide.data.array_files import is_array_file, read_arrays_file
 from limpide.data.builtin import BUILTIN, YES_NO
 from limpide.data.centring import Centring
 from limpide.data.columns import take_target, understand
-from limpide.data.dataset import Column, Dataset, Note
+from limpide.data.dataset import Column, Dataset, Note, named_kinds
 from limpide.data.frames import from_frame
 from limpide.data.idx import find_idx, is_idx, labels_beside, read_idx, read_idx_folder, refuse_other_names
 from limpide.data.image_files import is_image_name, read_image_file, read_image_folder, read_image_zip
@@ -347,7 +347,7 @@ def _from_table(name: str, source: str, table: Table, digest: str, wanted: Wante
     inputs, answers, missing = take_target(frame, target, kinds.get(target, ""))
     columns, more = understand(inputs.with_columns(answers), target, kinds, dates=reading.dates or "day")
     if not any(column.is_feature for column in columns):
-        got = ", ".join(f"{column.name} ({column.kind})" for column in columns) or _("none")
+        got = named_kinds(columns)
         mend = _("say what a column is with its kind, number or category")
         raise DataError(problem(name, _("at least one column to learn from"), got, mend))
     reading = replace(reading, cells=_cells(frame, columns, answers))

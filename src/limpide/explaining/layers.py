@@ -16,6 +16,7 @@ import numpy as np
 from limpide.arrays import Shape
 from limpide.explaining.arithmetic import Expression, Index, Number, add, call, minus, over, power, times
 from limpide.explaining.functions import ACTIVATION_ARITHMETIC, share
+from limpide.i18n import _
 from limpide.nn.layers import Activation, AvgPool2d, BatchNorm, Conv2d, Dense, GlobalAvgPool, MaxPool2d
 
 if TYPE_CHECKING:
@@ -346,7 +347,9 @@ def formula(view: View) -> str:
     layer = view.layer
     if isinstance(layer, Activation):
         return (
-            f"y = {layer.row.formula.replace('z', 'x')}" if layer.function != "softmax" else "y[j] = e^x[j] / Σₖ e^x[k]"
+            f"y = {_(layer.row.formula).replace('z', 'x')}"
+            if layer.function != "softmax"
+            else "y[j] = e^x[j] / Σₖ e^x[k]"
         )
     if isinstance(layer, (MaxPool2d, AvgPool2d)):
         return "y[c,i,j] = max x[c, …]" if isinstance(layer, MaxPool2d) else "y[c,i,j] = Σ x[c, …] / n"

@@ -129,18 +129,19 @@ def _number(treatment: NumberTreatment, value: float, is_missing: bool) -> Expre
 def _date(treatment: DateTreatment, moment: int) -> Iterator[Expression]:
     when = pl.Series([moment]).cast(pl.Datetime("us")).dt
     turn = Number("", Symbol("2π"), 2 * math.pi)
+    month, weekday = _("month"), _("weekday")
 
     def circle(name: str, part: float, period: float) -> Iterator[Expression]:
         for function in ("sin", "cos"):
             yield call(function, over(times(turn, _given(name, part)), period))
 
-    yield _scaled(_given("year", when.year()[0]), treatment.year)
-    yield from circle("(month - 1)", when.month()[0] - 1, 12.0)
-    yield _scaled(_given("day", when.day()[0]), treatment.day)
-    yield from circle("(weekday - 1)", when.weekday()[0] - 1, 7.0)
-    yield _scaled(_given("days", (moment - treatment.first) / DAY), treatment.age)
+    yield _scaled(_given(_("year"), when.year()[0]), treatment.year)
+    yield from circle(f"({month} - 1)", when.month()[0] - 1, 12.0)
+    yield _scaled(_given(_("day"), when.day()[0]), treatment.day)
+    yield from circle(f"({weekday} - 1)", when.weekday()[0] - 1, 7.0)
+    yield _scaled(_given(_("days"), (moment - treatment.first) / DAY), treatment.age)
     if treatment.has_hours:
-        yield from circle("hour", moment % DAY / DAY * 24, 24.0)
+        yield from circle(_("hour"), moment % DAY / DAY * 24, 24.0)
 
 
 def _answer(target: TargetPreparation, truth: float) -> Make:

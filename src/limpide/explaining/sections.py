@@ -181,7 +181,7 @@ def of_loss(step: OpenedStep, digits: int | None) -> Section:
     text = ngettext(
         "J is the loss L of the {n} row of the batch.", "J is the mean of the losses L of the {n} rows of the batch.", n
     ).format(n=format_count(n))
-    return Section(_labelled(_("Loss"), step.loss.name), [step.loss.formula, text], None, numbers, "", digits)
+    return Section(_labelled(_("Loss"), step.loss.name), [_(step.loss.formula), text], None, numbers, "", digits)
 
 
 def backward_of(view: View, most: int, digits: int | None) -> Section:

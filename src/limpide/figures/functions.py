@@ -57,7 +57,7 @@ def activations(functions: Sequence[tuple[str, float]]) -> Picture:
     table = Table(
         (_("function"), _("formula"), _("z"), _("value"), _("derivative")),
         tuple(
-            (row.name, row.formula, at, *(float(part[0]) for part in values_of(row, np.array([at]), slope)))
+            (row.name, _(row.formula), at, *(float(part[0]) for part in values_of(row, np.array([at]), slope)))
             for row, slope in rows
             for at in _SHOWN
         ),

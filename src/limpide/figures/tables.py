@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from limpide import seeds
+from limpide.data.dataset import kind_word
 from limpide.data.preparation import TablePreparation
 from limpide.data.treatments.base import Treatment
 from limpide.errors import RunError, UnknownName, did_you_mean, problem
@@ -81,7 +82,7 @@ class Rows:
         if name not in self.treatments:
             raise UnknownName(where, name, self.treatments)
         if name not in self.numeric:
-            got = f"{name} ({self.treatments[name].kind})"
+            got = f"{name} ({kind_word(self.treatments[name].kind)})"
             raise RunError(problem(where, _("a column of numbers"), got, did_you_mean("", self.numeric)))
         return name
 

@@ -109,7 +109,7 @@ ACTIVATIONS.add(
 ACTIVATIONS.add(
     ActivationFunction(
         "step",
-        "1 if z > 0, else 0",
+        N_("1 if z > 0, else 0"),
         "0",
         # a comparison alone would turn NaN into 0 and hide a divergence
         value=lambda z, slope: np.heaviside(z, 0),
@@ -144,7 +144,7 @@ ACTIVATIONS.add(
     ActivationFunction(
         "relu",
         "max(0, z)",
-        "1 if z > 0, else 0",
+        N_("1 if z > 0, else 0"),
         value=lambda z, slope: np.maximum(z, 0),
         derivative=lambda z, y, slope: np.sign(y),
         bounds="[0, ∞)",
@@ -154,8 +154,8 @@ ACTIVATIONS.add(
 ACTIVATIONS.add(
     ActivationFunction(
         "leaky_relu",
-        "z if z > 0, else a z (a fixed)",
-        "1 if z > 0, else a",
+        N_("z if z > 0, else a z (a fixed)"),
+        N_("1 if z > 0, else a"),
         value=lambda z, slope: np.where(z > 0, z, slope * z),
         derivative=lambda z, y, slope: np.where(z > 0, np.ones_like(z), slope).astype(z.dtype),
         bounds="(-∞, ∞)",
@@ -166,8 +166,8 @@ ACTIVATIONS.add(
 ACTIVATIONS.add(
     ActivationFunction(
         "prelu",
-        "z if z > 0, else a z (a learned, one for the layer)",
-        "1 if z > 0, else a; dy/da = min(0, z)",
+        N_("z if z > 0, else a z (a learned, one for the layer)"),
+        N_("1 if z > 0, else a; dy/da = min(0, z)"),
         value=lambda z, slope: np.where(z > 0, z, slope * z),
         derivative=lambda z, y, slope: np.where(z > 0, np.ones_like(z), slope).astype(z.dtype),
         bounds="(-∞, ∞)",
@@ -179,8 +179,8 @@ ACTIVATIONS.add(
 ACTIVATIONS.add(
     ActivationFunction(
         "elu",
-        "z if z > 0, else a (e^z - 1)",
-        "1 if z > 0, else y + a",
+        N_("z if z > 0, else a (e^z - 1)"),
+        N_("1 if z > 0, else y + a"),
         value=lambda z, slope: np.where(z > 0, z, slope * np.expm1(np.minimum(z, 0))),
         derivative=lambda z, y, slope: np.where(z > 0, np.ones_like(z), y + slope),
         bounds="(-a, ∞)",
@@ -191,7 +191,7 @@ ACTIVATIONS.add(
 ACTIVATIONS.add(
     ActivationFunction(
         "gelu",
-        "z Φ(z), Φ the normal distribution function",
+        N_("z Φ(z), Φ the normal distribution function"),
         "Φ(z) + z φ(z)",
         value=lambda z, slope: z * normal_cdf(z),
         derivative=lambda z, y, slope: normal_cdf(z) + z * _normal_pdf(z),
@@ -228,7 +228,7 @@ ACTIVATIONS.add(
         "∂y_j/∂z_k = y_j (δ_jk - y_k)",
         value=lambda z, slope: softmax(z),
         derivative=_softmax_jacobian,
-        bounds="(0, 1), adding to 1",
+        bounds=N_("(0, 1), adding to 1"),
         source="Bridle 1990",
         backward=_softmax_backward,
     )

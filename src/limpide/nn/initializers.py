@@ -61,19 +61,19 @@ def _he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: in
 INITIALIZERS.add(
     Initializer(
         "pytorch",
-        "weights and biases uniform on ±1/√fan_in",
+        N_("weights and biases uniform on ±1/√fan_in"),
         _uniform_fan_in,
         "PyTorch's Linear and Conv2d; LeCun, Bottou, Orr & Müller 1998",
         biases=_uniform_fan_in,
     )
 )
 INITIALIZERS.add(
-    Initializer("xavier", "uniform on ±√(6 / (fan_in + fan_out))", _xavier_uniform, "Glorot & Bengio 2010, eq. 16")
+    Initializer("xavier", N_("uniform on ±√(6 / (fan_in + fan_out))"), _xavier_uniform, "Glorot & Bengio 2010, eq. 16")
 )
 INITIALIZERS.add(
     Initializer(
         "xavier_normal",
-        "normal, variance 2 / (fan_in + fan_out)",
+        N_("normal, variance 2 / (fan_in + fan_out)"),
         lambda rng, shape, fan_in, fan_out, scale: rng.normal(0, np.sqrt(2 / (fan_in + fan_out)), shape),
         "Glorot & Bengio 2010, eq. 12",
     )
@@ -81,18 +81,18 @@ INITIALIZERS.add(
 INITIALIZERS.add(
     Initializer(
         "he",
-        "normal, variance 2 / fan_in",
+        N_("normal, variance 2 / fan_in"),
         lambda rng, shape, fan_in, fan_out, scale: rng.normal(0, np.sqrt(2 / fan_in), shape),
         "He, Zhang, Ren & Sun 2015, eq. 10",
     )
 )
 INITIALIZERS.add(
-    Initializer("he_uniform", "uniform on ±√(6 / fan_in)", _he_uniform, "He, Zhang, Ren & Sun 2015, eq. 10")
+    Initializer("he_uniform", N_("uniform on ±√(6 / fan_in)"), _he_uniform, "He, Zhang, Ren & Sun 2015, eq. 10")
 )
 INITIALIZERS.add(
     Initializer(
         "normal",
-        "normal, standard deviation given after the name (0.01)",
+        N_("normal, standard deviation given after the name (0.01)"),
         lambda rng, shape, fan_in, fan_out, scale: rng.normal(0, scale, shape),
         "Krizhevsky, Sutskever & Hinton 2012",
         scale=0.01,
@@ -101,7 +101,7 @@ INITIALIZERS.add(
 INITIALIZERS.add(
     Initializer(
         "zeros",
-        "0: units of a layer stay equal for ever",
+        N_("0: units of a layer stay equal for ever"),
         _no_bias,
         "a teaching example: symmetry is never broken",
     )

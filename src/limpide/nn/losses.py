@@ -56,7 +56,7 @@ def _per_example(elements: Array) -> Array:
 LOSSES.add(
     Loss(
         "mse",
-        "mean (ŷ - y)²",
+        N_("mean (ŷ - y)²"),
         value=lambda o, y: _per_example((o - y) ** 2),
         gradient=lambda o, y: (o - y) * (2 / o.size),
         expects="values",
@@ -67,7 +67,7 @@ LOSSES.add(
 LOSSES.add(
     Loss(
         "half_mse",
-        "mean ½ (ŷ - y)²",
+        N_("mean ½ (ŷ - y)²"),
         value=lambda o, y: _per_example((o - y) ** 2) * 0.5,
         gradient=lambda o, y: (o - y) * (1 / o.size),
         expects="values",
@@ -78,7 +78,7 @@ LOSSES.add(
 LOSSES.add(
     Loss(
         "mae",
-        "mean |ŷ - y|",
+        N_("mean |ŷ - y|"),
         value=lambda o, y: _per_example(np.abs(o - y)),
         gradient=lambda o, y: np.sign(o - y) * (1 / o.size),
         expects="values",
@@ -97,7 +97,7 @@ def _huber(o: Array, y: Array) -> Array:
 LOSSES.add(
     Loss(
         "huber",
-        "mean ½ e² if |e| ≤ 1, else |e| - ½, with e = ŷ - y",
+        N_("mean ½ e² if |e| ≤ 1, else |e| - ½, with e = ŷ - y"),
         value=_huber,
         gradient=lambda o, y: np.clip(o - y, -1, 1) * (1 / o.size),
         expects="values",
@@ -108,7 +108,7 @@ LOSSES.add(
 LOSSES.add(
     Loss(
         "binary_cross_entropy_with_logits",
-        "mean ln(1 + e^z) - y z",
+        N_("mean ln(1 + e^z) - y z"),
         value=lambda z, y: _per_example(np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))),
         gradient=lambda z, y: (sigmoid(z) - y) * (1 / z.size),
         expects="scores",
@@ -132,7 +132,7 @@ def _inverse(p: Array) -> Array:
 LOSSES.add(
     Loss(
         "binary_cross_entropy",
-        "mean -(y ln p + (1 - y) ln(1 - p))",
+        N_("mean -(y ln p + (1 - y) ln(1 - p))"),
         value=lambda p, y: _per_example(-(y * _log(p) + (1 - y) * _log(1 - p))),
         gradient=lambda p, y: ((1 - y) * _inverse(1 - p) - y * _inverse(p)) * (1 / p.size),
         expects="probabilities",
@@ -157,7 +157,7 @@ def _cross_entropy_gradient(z: Array, y: Array) -> Array:
 LOSSES.add(
     Loss(
         "cross_entropy",
-        "mean ln(Σ_k e^z_k) - z_y",
+        N_("mean ln(Σ_k e^z_k) - z_y"),
         value=_cross_entropy,
         gradient=_cross_entropy_gradient,
         expects="scores",
@@ -177,7 +177,7 @@ def _categorical_gradient(p: Array, y: Array) -> Array:
 LOSSES.add(
     Loss(
         "categorical_cross_entropy",
-        "mean -ln p_y",
+        N_("mean -ln p_y"),
         value=lambda p, y: -_log(p[np.arange(len(y)), y]),
         gradient=_categorical_gradient,
         expects="probabilities",

@@ -78,7 +78,7 @@ SCHEDULES.add(
 SCHEDULES.add(
     ScheduleRule(
         "one_cycle",
-        "cosine from 1/25 up to 1 over the first 30%, then down to 1/250,000",
+        N_("cosine from 1/25 up to 1 over the first 30%, then down to 1/250,000"),
         _one_cycle,
         "Smith & Topin 2018; PyTorch's OneCycleLR",
     )

@@ -12,7 +12,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.columns import MAX_CLASSES, MAX_STRAY, Task, infer_task, take_target, understand
-from limpide.data.dataset import Column, Note
+from limpide.data.dataset import Column, Note, named_kinds
 from limpide.data.hashes import row_hashes
 from limpide.data.parts import stacked
 from limpide.data.preparation import TargetPreparation
@@ -107,7 +107,7 @@ def plan_stream(choices: Choices, stream: TableStream) -> Plan:
         notes = [note for note in notes if note.where not in constants] + more
     columns = tuple(column for column in columns if column.name != split_column)
     if not any(column.is_feature for column in columns):
-        got = ", ".join(f"{column.name} ({column.kind})" for column in columns) or _("none")
+        got = named_kinds(columns)
         raise DataError(problem(stream.name, _("at least one column to learn from"), got))
     still = tuple(c.name for c in columns if c.kind == "constant" and not c.is_chosen)
     # strays among numbers are told when all rows have been seen

@@ -115,11 +115,10 @@ class DateTreatment(Treatment):
 
     def arithmetic(self) -> str:
         """The formula of each part."""
-        circles = "sin, cos 2π·(month - 1)/12; sin, cos 2π·(weekday - 1)/7"
-        circles += "; sin, cos 2π·hour/24" if self.has_hours else ""
-        return "; ".join(
-            [self.year.arithmetic("year"), self.day.arithmetic("day"), self.age.arithmetic("days"), circles]
-        )
+        scaled = [self.year.arithmetic(_("year")), self.day.arithmetic(_("day")), self.age.arithmetic(_("days"))]
+        month, weekday, hour = _("month"), _("weekday"), _("hour")
+        circles = [f"({month} - 1)/12", f"({weekday} - 1)/7"] + ([f"{hour}/24"] if self.has_hours else [])
+        return "; ".join(scaled + [f"sin, cos 2π·{circle}" for circle in circles])
 
 
 def _on_circle(part: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:

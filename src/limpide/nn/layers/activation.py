@@ -10,6 +10,7 @@ import numpy as np
 
 from limpide.arrays import Array, Shape, Tree
 from limpide.errors import RecipeError, problem
+from limpide.i18n import _
 from limpide.nn.activations import ACTIVATIONS, ActivationFunction
 from limpide.nn.layers.base import NO_COUNT, Count, Layer, Mode, Out, Weights
 
@@ -76,8 +77,8 @@ class Activation(Layer):
     def specification(self, in_shape: Shape) -> str:
         """The formula."""
         if self.row.slope is None:
-            return self.row.formula
-        return f"{self.row.formula}, a = {self.start_slope:g}"
+            return _(self.row.formula)
+        return f"{_(self.row.formula)}, a = {self.start_slope:g}"
 
     @classmethod
     def from_words(cls, words: list[str], where: str) -> Activation:
