@@ -104,6 +104,15 @@ def test_an_interrupted_run_can_be_used_and_can_go_on(tmp_path):
         resume(tmp_path / "run")
 
 
+def test_a_resumed_training_ends_as_it_was_begun(tmp_path, monkeypatch):
+    killed_at(monkeypatch, tmp_path / "run", 2, **OPTIONS)
+    assert resume(tmp_path / "run").baselines == {}
+    assert not (tmp_path / "run" / "report.html").exists()
+    killed_at(monkeypatch, tmp_path / "other", 2, **OPTIONS)
+    assert resume(tmp_path / "other", baselines=True).baselines != {}
+    assert not (tmp_path / "other" / "report.html").exists()
+
+
 def test_given_weights_survive_a_kill(tmp_path, monkeypatch, rng):
     weights = {"0.dense.W": rng.normal(size=(13, 8))}
     whole = lp.train("wine", save=False, baselines=False, weights=weights, **OPTIONS)

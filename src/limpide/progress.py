@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -31,6 +32,14 @@ SHARE = 0.02
 State = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What the training is to end with; kept with its state, so that one resumed ends as it was begun."""
+
+    report: bool = True
+    baselines: bool = True
+
+
 class Progress:
     """The folder of one training at work: nobody else may work in it meanwhile.
 
@@ -40,6 +49,7 @@ class Progress:
     def __init__(self, folder: Path, is_new: bool, made: Sequence[Path] = ()) -> None:
         """made  the folders made for it, the innermost first"""
         self.folder = folder
+        self.ending = Ending()
         self._made = made
         self._is_new = is_new
         self._pause = number_setting("LIMPIDE_CHECKPOINT_SECONDS")
@@ -92,13 +102,13 @@ class Progress:
             self.keep(*state())
 
     def keep(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-        """Write the state.
+        """Write the state, and what the training is to end with.
 
         Raises  RunError when it cannot be written; the last state that was stays
         """
         started = time.monotonic()
         try:
-            write_arrays(self.folder / STATE, arrays, {"format": FORMAT, **facts})
+            write_arrays(self.folder / STATE, arrays, {"format": FORMAT, "ending": asdict(self.ending), **facts})
         except OSError as error:
             raise _cannot_write(self.folder, error) from None
         self._is_new = False
@@ -115,7 +125,7 @@ class Progress:
         """The epochs are done: whatever comes now, the last state kept goes on to the same run."""
         self._is_new = False
 
-    def finish(self, write: Callable[[Path, bool], None], report: bool, may_go_on: bool) -> None:
+    def finish(self, write: Callable[[Path, bool], None], may_go_on: bool) -> None:
         """Write the run; the state is removed once all is there, unless the training may go on from it.
 
         Ctrl-C does not leave it half written: it takes two of them.
@@ -126,9 +136,9 @@ class Progress:
         try:
             (self.folder / DONE).unlink(missing_ok=True)
             try:
-                write(self.folder, report)
+                write(self.folder, self.ending.report)
             except KeyboardInterrupt:
-                write(self.folder, report)
+                write(self.folder, self.ending.report)
             if not may_go_on:
                 (self.folder / STATE).unlink(missing_ok=True)
         except OSError as error:

@@ -27,7 +27,7 @@ from limpide.history import Epoch, Inference, Reason, Stop, epochs_table
 from limpide.i18n import _, format_count, format_number
 from limpide.job import Job, prepare
 from limpide.markup import paragraph
-from limpide.progress import RECIPE, Progress, check_new, last_state
+from limpide.progress import RECIPE, Ending, Progress, check_new, last_state
 from limpide.recipe import OPTIONS, Recipe
 from limpide.results import conclude
 from limpide.runs import Run, ends_in_probability
@@ -432,22 +432,30 @@ def finish(
         return _drain(training, None, watch, baselines, test)
     recipe = training.job.recipe.to_toml({i.what: i.why for i in training.job.inferences})
     with Progress.start(out, training.job.dataset.name, recipe) as progress:
+        progress.ending = Ending(report, baselines)
         progress.begin(*training.state())
         run = _drain(training, progress, watch, baselines)
-        progress.finish(run.write, report, run.stop.reason == "interrupted")
+        progress.finish(run.write, run.stop.reason == "interrupted")
         run.path = progress.folder
     return run
 
 
 @steady()
 def resume(
-    path: str | Path, source: Any = None, *, report: bool = True, baselines: bool = True, watch: Watch | None = None
+    path: str | Path,
+    source: Any = None,
+    *,
+    report: bool | None = None,
+    baselines: bool | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Go on with a training that was killed or interrupted; the run is then the uninterrupted one, bit for bit.
 
-    path    the run's folder
-    source  the data, where the recipe cannot name it: a frame
-    Raises  RunError: nothing to go on with, another process at work on it, or data that has changed
+    path       the run's folder
+    source     the data, where the recipe cannot name it: a frame
+    report     whether to write report.html; None: as the training was begun
+    baselines  likewise, whether to fit the models to compare with
+    Raises     RunError: nothing to go on with, another process at work on it, or data that has changed
     """
     folder = Path(path)
     with Progress.again(folder) if place().is_first else nullcontext() as progress:
@@ -455,11 +463,15 @@ def resume(
         training = Fit(
             prepare(recipe if source is None else source, **({} if source is None else flat_options(recipe)))
         )
-        training.load_state(*last_state(folder))
+        arrays, facts = last_state(folder)
+        training.load_state(arrays, facts)
         if progress is None:
             return _drain(training, None, None, baselines=False)
-        run = _drain(training, progress, watch, baselines)
-        progress.finish(run.write, report, run.stop.reason == "interrupted")
+        asked = {"report": report, "baselines": baselines}
+        given = {name: value for name, value in asked.items() if value is not None}
+        progress.ending = Ending(**{**facts.get("ending", {}), **given})
+        run = _drain(training, progress, watch, progress.ending.baselines)
+        progress.finish(run.write, run.stop.reason == "interrupted")
         run.path = progress.folder
     return run
 

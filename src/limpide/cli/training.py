@@ -183,7 +183,8 @@ def resume(folder: Path, no_report: bool, no_baselines: bool, log: tuple[str, ..
     console = open_console(is_json)
     with open_loggers(*log) as loggers, _shown(console, str(folder), quiet) as watch:
         watch = loggers.beside(watch)
-        run = resume_run(folder, report=not no_report, baselines=not no_baselines, watch=watch)
+        asked = {"report": False if no_report else None, "baselines": False if no_baselines else None}
+        run = resume_run(folder, **asked, watch=watch)
         loggers.close(run)
     complain(loggers.problems)
     return _show_trained(console, run, quiet, is_json)
