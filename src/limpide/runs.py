@@ -204,7 +204,8 @@ class Run:
             return source
         if not isinstance(source, (str, PathLike)) or isinstance(self.preparation, ImagePreparation):
             return None
-        return large_stream(str(source), n_bytes, options or {})
+        known = {"missing": self.reading.missing} if self.reading.missing else {}
+        return large_stream(str(source), n_bytes, {**known, **(options or {})})
 
     def _memory(self, given: str | None) -> int:
         text = given or self.recipe.data.memory or MEMORY

@@ -213,7 +213,7 @@ def test_the_order_of_dates_can_be_said(tmp_path):
         ]),
         ({"sheet": "2"}, [
             "t.csv: expected options of CSV: delimiter, decimal, thousands, encoding, header, skip, footer, "
-            "dates, got sheet; "
+            "dates, missing, got sheet; "
             "leave it out",
         ]),
     ],
@@ -224,9 +224,9 @@ def test_an_option_that_cannot_be_is_answered(tmp_path, options, problems):
     assert [line.replace(str(tmp_path) + "/", "") for line in caught.value.problems] == problems
 
 
-def test_parquet_has_nothing_to_say(tmp_path):
+def test_parquet_has_little_to_say(tmp_path):
     path = put(tmp_path, parquet(pl.DataFrame({"a": [1, 2], "b": [1, 2]})), "t.parquet")
-    with pytest.raises(DataError, match="expected options of Parquet: none, got delimiter, header; leave them out"):
+    with pytest.raises(DataError, match="expected options of Parquet: missing, got delimiter, header; leave them out"):
         open_source(path, "b", options={"delimiter": ";", "header": True})
 
 

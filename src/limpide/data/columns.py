@@ -13,6 +13,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import FEATURE_KINDS, KINDS, Column, Dataset, Kind, Note
+from limpide.data.sentinels import find_sentinels
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import N_, _, format_count, format_number, ngettext
 
@@ -83,6 +84,8 @@ def understand(
     for column in columns:
         if column.name not in chosen:
             notes += _notes_on(frame[column.name], column)
+        if column.kind == "number":
+            notes += find_sentinels(frame[column.name])
     return tuple(columns), notes
 
 
@@ -287,6 +290,8 @@ def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.Data
         notes.append(Note("warning", name, text))
     if target.dtype == pl.String and kind in ("", "category"):
         notes += _alike(target)
+    if target.dtype.is_numeric():
+        notes += find_sentinels(target)
     return frame.drop(name), target, notes
 
 

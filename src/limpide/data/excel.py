@@ -25,7 +25,7 @@ from limpide.data.tidying import name_problems, tidied
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import _, format_count, ngettext
 
-OPTIONS = ("sheet", "decimal", "thousands", "header", "skip", "footer", "dates")
+OPTIONS = ("sheet", "decimal", "thousands", "header", "skip", "footer", "dates", "missing")
 MOST_SHOWN = 10
 MOST_MERGED = 10_000_000
 SHEET, STRINGS = "worksheet", "xl/sharedStrings.xml"

@@ -18,7 +18,7 @@ from limpide.data.tidying import with_numbers, without_blank_rows
 from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, ngettext
 
-OPTIONS = ("decimal", "thousands", "encoding", "dates")
+OPTIONS = ("decimal", "thousands", "encoding", "dates", "missing")
 BLOCK_ROWS = 100_000
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

@@ -35,6 +35,7 @@ class Reading:
     footer     rows left out at the end
     sheet      of a workbook: its name, or its number from 1
     dates      what comes first where a date such as 03/04/2020 leaves it open: "day" or "month"
+    missing    cells that stand for a missing value, between commas
     cells      column -> "text" or "number": how its cells were read
     units      column -> the sign or unit left out of its cells, such as "%" or "kg"
     """
@@ -48,6 +49,7 @@ class Reading:
     footer: int | None = None
     sheet: str | None = None
     dates: str | None = None
+    missing: str | None = None
     cells: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,6 +83,11 @@ class Reading:
     def decimal_said(self) -> str | None:
         """The decimal mark that was said, or that follows from the mark between thousands."""
         return self.decimal or {".": ",", ",": "."}.get(self.thousands or "")
+
+    @property
+    def missing_cells(self) -> list[str]:
+        """The cells that were said to stand for a missing value."""
+        return self.missing.split(", ") if self.missing else []
 
     def options(self) -> dict[str, str | int | bool]:
         """What was said or found, as a recipe holds it."""
@@ -117,6 +124,11 @@ class Asked:
     kinds: Mapping[str, str] = field(default_factory=dict)
     drop: Collection[str] = ()
     former: Reading | None = None
+
+    @property
+    def missing_cells(self) -> list[str]:
+        """The cells that stand for a missing value: as the user says, else as in training."""
+        return (self.given if self.given.missing or self.former is None else self.former).missing_cells
 
     def is_text(self, name: str) -> bool:
         """True for a column whose cells are words as they stand, whatever they look like."""
@@ -194,6 +206,10 @@ def _sheet(value: Any) -> str | None:
     return str(value) or None
 
 
+def _missing(value: Any) -> str | None:
+    return ", ".join(cell.strip() for cell in str(value).split(",") if cell.strip()) or None
+
+
 def _order(value: Any) -> str | None:
     text = str(value).lower().removesuffix("-first")
     return text if text in ("day", "month") else None
@@ -221,6 +237,12 @@ OPTIONS: dict[str, Option] = {
     ),
     "dates": Option(
         _order, N_("day or month"), N_("What comes first in dates such as 03/04/2020: day or month."), "PART"
+    ),
+    "missing": Option(
+        _missing,
+        N_("cells such as -999, between commas"),
+        N_("What stands for a missing value, such as -999; several between commas."),
+        "CELLS",
     ),
 }
 """By name: what can be said of a table file against what would be guessed."""

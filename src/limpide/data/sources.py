@@ -96,7 +96,7 @@ def open_source(
     kinds, drop  what columns are, against what would be guessed; columns to leave out
     need_target  False for data to predict: no target is looked for, and images need no folders of classes
     options      of a built-in, `size`, `channels` and `centre` of images, or how a table is written: delimiter,
-                 decimal, thousands, encoding, header, skip, footer, sheet, dates
+                 decimal, thousands, encoding, header, skip, footer, sheet, dates, missing
     former       how the table or the images were read that a model learned from: what is left open is read alike
     Raises       DataError     when it is missing or cannot be read
                  UnknownName   for a name, a column or an option that does not exist; the nearest is named
@@ -121,7 +121,7 @@ def _from_frame(name: str, source: str, frame: pl.DataFrame, wanted: Wanted, opt
     frame.write_ipc(file)
     digest = hashlib.sha256(file.getbuffer()).hexdigest()
     asked = wanted.asked(name, options)
-    check_applies(name, asked.given, _("frames"), ("decimal", "thousands", "dates"))
+    check_applies(name, asked.given, _("frames"), ("decimal", "thousands", "dates", "missing"))
     table = with_numbers(frame, [], asked, Reading())
     return _from_table(name, source, table, digest, wanted)
 

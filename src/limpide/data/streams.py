@@ -19,6 +19,7 @@ from limpide.data import values
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
 from limpide.data.parts import check_columns, files_sha256, stacked, table_files
+from limpide.data.reading import Reading
 from limpide.data.text_pieces import PIECE_BYTES, TextPieces
 from limpide.errors import DataError, problem
 from limpide.i18n import N_, _, format_count, ngettext
@@ -136,12 +137,13 @@ class TableStream:
     """
 
     def __init__(self, name: str, paths: Sequence[Path], options: Mapping[str, Any] | None = None) -> None:
-        """options  how text is written, against what would be guessed.
+        """options  how text is written, against what would be guessed; what stands for a missing value
 
         Raises  DataError  files that are no tables of text or Parquet, or whose columns differ
         """
         self.name, self.paths = name, tuple(paths)
         self.files = [_open(path, options or {}) for path in paths]
+        self._missing = Reading.from_options(name, options or {}).missing_cells
         check_columns([(file.path.name, file.columns) for file in self.files])
         self.columns = tuple(self.files[0].columns)
 
@@ -161,8 +163,12 @@ class TableStream:
         for file in self.files:
             first = 0
             for frame in file.frames():
-                yield Piece(file.path.name, first, number, frame.select(self.columns))
+                yield Piece(file.path.name, first, number, self._cleared(frame))
                 first, number = first + len(frame), number + len(frame)
+
+    def _cleared(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The columns in order, without the cells that stand for a missing value."""
+        return frame.select([values.without(frame[name], self._missing) for name in self.columns])
 
     def head(self) -> pl.DataFrame:
         """The first rows, typed as a table read at once would be.
@@ -177,7 +183,7 @@ class TableStream:
         """A few rows from many places."""
         files = self.files[:: -(-len(self.files) // LOOKS)]
         frames = [frame for file in files for frame in file.looks(-(-LOOKS // len(files)))]
-        return stacked([_typed(frame.select(self.columns)) for frame in frames] or [self.head()])
+        return stacked([_typed(self._cleared(frame)) for frame in frames] or [self.head()])
 
     @property
     def notes(self) -> list[Note]:

@@ -19,6 +19,7 @@ from limpide.data.apart import read_apart
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
 from limpide.data.reading import Asked, Reading, Table, check_applies
+from limpide.data.tidying import missing_left_out
 from limpide.errors import DataError, did_you_mean, problem
 from limpide.i18n import N_, _
 
@@ -188,7 +189,9 @@ def _read_parquet(where: str, content: bytes, asked: Asked) -> Table:
     (frame,) = frames
     dropped = [pl.lit(None).alias(name) for name in known if name not in names]
     # its texts are meant as texts: what they are is understood column by column, as in a frame
-    return Table(plain(frame.with_columns(dropped)), [], Reading())
+    notes: list[Note] = []
+    frame = missing_left_out(plain(frame.with_columns(dropped)), notes, asked)
+    return Table(frame, notes, Reading(missing=asked.given.missing))
 
 
 def _nested(where: str, name: str) -> str:
@@ -224,7 +227,7 @@ def _is_text(content: bytes) -> bool:
 
 
 FORMS: Sequence[Form] = (
-    Form(N_("Parquet"), (".parquet", ".pq"), (), lambda content: content.startswith(b"PAR1"), _read_parquet),
+    Form(N_("Parquet"), (".parquet", ".pq"), ("missing",), lambda content: content.startswith(b"PAR1"), _read_parquet),
     Form(N_("Excel"), (".xlsx", ".xlsm"), excel.OPTIONS, _is_xlsx, excel.read_excel),
     Form(N_("Excel"), (".xlsb",), excel.OPTIONS, _is_xlsb, old_excel.read_old_excel),
     Form(N_("Excel"), (".xls",), excel.OPTIONS, old_excel.is_old_excel, old_excel.read_old_excel),

@@ -22,7 +22,7 @@ HEAD_BYTES = 1 << 18
 MAX_SHOWN = 10
 """Problems of one sort that are shown before the others are only counted."""
 
-OPTIONS = ("delimiter", "decimal", "thousands", "encoding", "header", "skip", "footer", "dates")
+OPTIONS = ("delimiter", "decimal", "thousands", "encoding", "header", "skip", "footer", "dates", "missing")
 
 
 def is_text(content: bytes) -> bool:

@@ -112,7 +112,7 @@ def with_numbers(
     columns: list[pl.Series] = []
     units: dict[str, str] = {}
     seen: dict[str, set[str]] = {"decimal": {decimal or ""}, "thousands": set()}
-    for column in frame:
+    for column in missing_left_out(frame, notes, asked):
         if column.dtype != pl.String or not column.count() or asked.is_text(column.name):
             columns.append(column)
             continue
@@ -140,6 +140,19 @@ def with_numbers(
         marks_seen["thousands"] = None
     reading = replace(reading, dates=_first_of_dates(columns), **marks_seen)
     return Table(pl.DataFrame(columns), notes, replace(asked.given.over(reading), units=units))
+
+
+def missing_left_out(frame: pl.DataFrame, notes: list[Note], asked: Asked) -> pl.DataFrame:
+    """The same table without the cells that stand for a missing value; how many there are is noted where it is news."""
+    cells = asked.missing_cells
+    if not cells:
+        return frame
+    cleared = frame.with_columns([values.without(column, cells) for column in frame])
+    if asked.given.missing:
+        n = sum(map(pl.Series.null_count, cleared)) - sum(map(pl.Series.null_count, frame))
+        text = ngettext("{n} cell read as missing: {cells}", "{n} cells read as missing: {cells}", n)
+        notes.append(Note("info", "missing", text.format(n=format_count(n), cells=asked.given.missing)))
+    return cleared
 
 
 def _marks(asked: Asked, decimal: str | None, delimiter: str) -> Marks:

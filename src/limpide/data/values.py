@@ -74,6 +74,22 @@ def _without_missing_words(series: pl.Series, known: Collection[str] = ()) -> pl
     return text.set(text.is_in([word for word in MISSING_WORDS if word not in known]), None)
 
 
+def without(series: pl.Series, said: Collection[str]) -> pl.Series:
+    """The cells that somebody says stand for a missing value made missing: numbers by their value, else words.
+
+    >>> without(pl.Series([3.5, -999.0]), ["-999"]).to_list(), without(pl.Series(["a ", "b"]), ["a"]).to_list()
+    ([3.5, None], [None, 'b'])
+    """
+    is_text = series.dtype == pl.String
+    if not said or not (is_text or series.dtype.is_numeric()):
+        return series
+    sought = numbers(pl.Series(list(said), dtype=pl.String)).drop_nulls()
+    is_said = numbers(series).is_in(sought.implode()).fill_null(False)
+    if is_text:
+        is_said |= series.str.strip_chars().is_in(list(said)).fill_null(False)
+    return series.set(is_said, None)
+
+
 def by_distinct(series: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """What `change` makes of a text, each different word changed once where words come again.
 
