@@ -15,7 +15,8 @@ from typing import NamedTuple
 import polars as pl
 
 from limpide.data import encodings, values
-from limpide.data.numerals import AMBIGUOUS, guess_decimal, is_numeral
+from limpide.data.clocks import is_time
+from limpide.data.numerals import AMBIGUOUS, OUT_OF, guess_decimal, is_numeral
 from limpide.data.reading import Asked
 from limpide.i18n import N_, _
 
@@ -31,6 +32,7 @@ MOST_ABOVE = 30
 """Lines above a table that are looked through for its first row."""
 
 _CODE = re.compile(values.CODE)
+_MARK = re.compile(rf"\d+([.,]\d+)?{OUT_OF}")
 _MISSING = frozenset(values.MISSING_WORDS)
 _SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
 
@@ -272,6 +274,8 @@ def _is_value(cell: str) -> bool:
     return (
         values.NUMBER.fullmatch(cell) is not None
         or is_numeral(cell)
+        or is_time(cell)
+        or _MARK.match(cell) is not None
         or bool(_CODE.match(cell))
         or re.match(r"\d+[-/.]\d+[-/.]\d", cell) is not None
     )

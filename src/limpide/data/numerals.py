@@ -1,4 +1,4 @@
-"""Numbers as people write them: 1,234.5 and 1 234,5 and (12.30), 45 %, CHF 1'200, 12 kg.
+"""Numbers as people write them: 1,234.5 and 1 234,5 and (12.30), 45 %, CHF 1'200, 12 kg, 12,5/20.
 
 A column of such texts becomes plain numbers. One mark, followed by three digits, may be read two ways: "1,234" is
 1234 or 1.234. Other cells of the column settle it, then the rest of the file; where nothing does, it is said.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
@@ -31,6 +31,9 @@ UNITS = (
 )
 SHARES = {"%": 100.0, "‰": 1000.0}
 """45 % is 0.45, as a spreadsheet holds it."""
+
+OUT_OF = rf"[{SPACES}]*/[{SPACES}]*([1-9][0-9]*)$"
+"""What follows a mark such as 12,5/20."""
 
 AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 ENOUGH = 0.9
@@ -133,8 +136,12 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
 
     >>> plain(pl.Series(["1 234,5 €", "99 €"]), Marks()).series.to_list()
     [1234.5, 99.0]
+    >>> plain(pl.Series(["12,5/20", "08/20"]), Marks()).series.to_list()
+    [12.5, 8.0]
     """
     head = values.cleaned(series.head(N_HEAD)).drop_nulls()
+    if len(head) and head.str.contains(OUT_OF).all():
+        return _out_of_one_number(values.cleaned(series), marks)
     if not is_sure and sum(map(is_numeral, head)) < len(head) / 2:
         return None
     text = values.cleaned(series)
@@ -149,6 +156,26 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
     if not n or (not is_sure and n < ENOUGH * len(known)):
         return None
     return _with_marks(text, masks, marks)
+
+
+def _out_of_one_number(text: pl.Series, marks: Marks) -> Numerals | None:
+    """Marks such as 12,5/20 as what was reached; None where not every cell is one, or not out of the same number."""
+    wholes = text.str.extract(OUT_OF).drop_nulls()
+    if len(wholes) < text.count() or wholes.n_unique() > 1:
+        return None
+    # whoever writes 08/20 means no code
+    found = plain(text.str.replace(OUT_OF, "").str.replace("^0+([0-9])", "$1"), marks, is_sure=True)
+    if found is None or found.unit or not found.series.dtype.is_numeric():
+        return None
+    unit, row = f"/{wholes[0]}", int(text.is_not_null().arg_max() or 0)
+    note = _left_out(str(text.name), unit, text[row], f"{found.series[row]:.15g}")
+    return replace(found, unit=unit, notes=(*found.notes, note))
+
+
+def _left_out(column: str, unit: str, cell: str, number: str) -> Note:
+    text = _("{unit} is left out of its cells: {cell!r} is read as {number}")
+    shown = re.sub(f"[{SPACES}]", " ", cell)
+    return Note("info", column, text.format(unit=unit, cell=shown, number=format_written(number)))
 
 
 def _other(mark: str) -> str:
@@ -222,9 +249,7 @@ def _in_one_unit(text: pl.Series, decimal: str, thousands: str | None, is_mixed:
         number = (number.cast(pl.Float64) / SHARES[found[0]]).round_sig_figs(15).cast(pl.String)
     if found:
         row = int((unit == found[0]).arg_max() or 0)
-        note = _("{unit} is left out of its cells: {cell!r} is read as {number}")
-        cell, read = re.sub(f"[{SPACES}]", " ", text[row]), format_written(number[row])
-        notes.append(Note("info", text.name, note.format(unit=found[0], cell=cell, number=read)))
+        notes.append(_left_out(str(text.name), found[0], text[row], number[row]))
     is_stray = text.is_not_null() & number.is_null()
     series = number.fill_null(text) if is_stray.any() else values.typed(number)
     seen = _seen_thousands(text, decimal)

@@ -31,7 +31,7 @@ from limpide.data.images import Wanted as WantedImages
 from limpide.data.parts import read_parts, table_files
 from limpide.data.reading import Asked, Reading, Table, check_applies
 from limpide.data.tables import read_table
-from limpide.data.tidying import with_numbers
+from limpide.data.tidying import with_numbers, with_units
 from limpide.errors import DataError, UnknownName, did_you_mean, problem
 from limpide.i18n import _, format_count, ngettext
 
@@ -347,9 +347,9 @@ def _from_table(name: str, source: str, table: Table, digest: str, wanted: Wante
     inputs, answers, missing = take_target(frame, target, kinds.get(target, ""))
     columns, more = understand(inputs.with_columns(answers), target, kinds, dates=reading.dates or "day")
     if not any(column.is_feature for column in columns):
-        got = named_kinds(columns)
         mend = _("say what a column is with its kind, number or category")
-        raise DataError(problem(name, _("at least one column to learn from"), got, mend))
+        raise DataError(problem(name, _("at least one column to learn from"), named_kinds(columns), mend))
+    columns = with_units(columns, reading.units)
     reading = replace(reading, cells=_cells(frame, columns, answers))
     return Dataset(name, source, inputs, answers, columns, (*notes, *missing, *more), digest, reading=reading)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 import polars as pl
 
-from limpide.data import limits, numerals, values
-from limpide.data.dataset import Note
+from limpide.data import clocks, limits, numerals, values
+from limpide.data.dataset import Column, Note
 from limpide.data.guesses import TextForm
 from limpide.data.numerals import Marks
 from limpide.data.reading import Asked, Reading, Table
@@ -121,7 +121,7 @@ def with_numbers(
         is_foreign = (marks.decimal or marks.default) == "," and typed.dtype == pl.Float64
         found = None
         if (typed.dtype == pl.String or is_foreign) and not asked.are_words(column.name):
-            found = numerals.plain(column, marks, asked.is_number(column.name))
+            found = clocks.hours(column) or numerals.plain(column, marks, asked.is_number(column.name))
         columns.append(typed if found is None else found.series)
         if found is not None:
             notes += found.notes
@@ -153,6 +153,21 @@ def missing_left_out(frame: pl.DataFrame, notes: list[Note], asked: Asked) -> pl
         text = ngettext("{n} cell read as missing: {cells}", "{n} cells read as missing: {cells}", n)
         notes.append(Note("info", "missing", text.format(n=format_count(n), cells=asked.given.missing)))
     return cleared
+
+
+def with_units(columns: Sequence[Column], units: Mapping[str, str]) -> tuple[Column, ...]:
+    """The columns with what was left out of their cells told in the reasons for their kinds.
+
+    units  by column
+    """
+    told = []
+    for column in columns:
+        unit = units.get(column.name)
+        if unit is not None and column.kind == "number" and not column.is_chosen:
+            text = _("{why}: hours of the day") if unit == clocks.CLOCK else _("{why}, {unit} left out")
+            column = replace(column, why=text.format(why=column.why, unit=unit))
+        told.append(column)
+    return tuple(told)
 
 
 def _marks(asked: Asked, decimal: str | None, delimiter: str) -> Marks:
