@@ -77,9 +77,11 @@ def check_columns(files: Sequence[tuple[str, Sequence[str]]]) -> None:
         lacking = [column for column in known if column not in columns]
         more = [column for column in columns if column not in known]
         if lacking or more:
-            got = [_("without {columns}").format(columns=", ".join(lacking))] if lacking else []
-            got += [_("with {columns} besides").format(columns=", ".join(more))] if more else []
-            problems.append(problem(name, _("the columns of {file}").format(file=first), ", ".join(got)))
+            got = _("columns without {lacking}") if lacking else _("columns with {more} besides")
+            if lacking and more:
+                got = _("columns without {lacking} and with {more} besides")
+            got = got.format(lacking=", ".join(lacking), more=", ".join(more))
+            problems.append(problem(name, _("the columns of {file}").format(file=first), got))
     if problems:
         raise DataError(*problems)
 
