@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -50,12 +51,16 @@ def assert_same(weights, others):
         np.testing.assert_array_equal(array, others[name])
 
 
+def opener(network, weights):
+    return partial(get_engine("numpy").trainer, network, LOSSES["mse"], weights=weights, precision="float64")
+
+
 @settings(max_examples=30)
 @given(st.floats(0.01, 0.99), st.integers(1, 12), st.integers(0, 99))
 def test_the_mean_is_that_of_the_closed_formula(share, n_epochs, seed):
     rng, network = np.random.default_rng(seed), Network.parse("3, 2 tanh, batchnorm, 1")
     first = network.initialize(rng)
-    averaged = Averaged(get_engine("numpy"), network, LOSSES["mse"], SGD(), first, precision="float64", share=share)
+    averaged = Averaged(opener(network, first), SGD(), share)
     assert_same(averaged.weights(), averaged.trainer.weights())
     each = []
     for _epoch in range(n_epochs):
@@ -77,7 +82,7 @@ def test_the_mean_is_pytorchs_once_its_start_is_corrected():
     theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.8), use_buffers=True)
     network = Network.parse("4, batchnorm")
     first = network.initialize(np.random.default_rng(0))
-    ours = Averaged(get_engine("numpy"), network, LOSSES["mse"], SGD(), first, precision="float64", share=0.8)
+    ours = Averaged(opener(network, first), SGD(), 0.8)
     names = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
     seen = []
     for t in range(1, 7):

@@ -12,14 +12,12 @@ Source  Polyak & Juditsky 1992; with these shares Kingma & Ba 2015, section 7.2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from limpide.arrays import Array, Tree
-from limpide.engines.base import Engine, Precision
-from limpide.nn.losses import Loss
-from limpide.nn.network import Network
+from limpide.engines.base import Trainer
 from limpide.nn.optimizers import SGD, Optimizer
 
 
@@ -32,24 +30,14 @@ class Averaged:
              with the number of its epochs; empty where the share is 0
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        network: Network,
-        loss: Loss,
-        optimizer: Optimizer,
-        weights: Mapping[str, np.ndarray],
-        n_updates: int = 0,
-        precision: Precision = "float32",
-        share: float = 0.0,
-    ) -> None:
-        """All but the share as for `Engine.trainer`."""
-        self.trainer = self._holder = engine.trainer(network, loss, optimizer, weights, n_updates, precision)
+    def __init__(self, open_trainer: Callable[[Optimizer], Trainer], optimizer: Optimizer, share: float = 0.0) -> None:
+        """open_trainer  `Engine.trainer` for whatever optimizer, all else being settled"""
+        self.trainer = self._holder = open_trainer(optimizer)
         self.share = share
         self.state: Tree = {}
         if share:
             # it never trains, but measures the mean and hands it out
-            self._holder = engine.trainer(network, loss, SGD(), weights, precision=precision)
+            self._holder = open_trainer(SGD())
             own = self.trainer.state()
             self.state = {name: own[name] for name in own if name == "params" or name.startswith("buffer/")}
             self.state["epochs"] = np.array(0)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,16 +67,15 @@ class Fit:
         initial = job.network.initialize(seeds.stream(recipe.seed, "weights"), weights)
         self._best: Tree = initial
         self._optimizer = recipe.optimizer.build()
-        self._averaged = Averaged(
-            get_engine(job.engine.name),
+        open_trainer = partial(
+            get_engine(job.engine.name).trainer,
             job.network,
             job.loss,
-            self._optimizer,
-            initial,
-            job.n_updates,
-            recipe.precision,
-            training.average or 0.0,
+            weights=initial,
+            n_updates=job.n_updates,
+            precision=recipe.precision,
         )
+        self._averaged = Averaged(open_trainer, self._optimizer, training.average or 0.0)
         self.trainer: Trainer = self._averaged.trainer
         self._is_mean = self._averaged.share > 0
         self._state: Tree = self.trainer.state()

@@ -1,6 +1,7 @@
 """Weights of rows: copies to the last bit, fractions true to the weighted closed forms."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -53,7 +54,8 @@ def test_the_loss_that_stops_the_training_is_weighted(rng):
     network, loss = Network.parse("2, 1"), LOSSES["mse"]
     recipe = Recipe.from_options("arrays", batch_size=10, patience=1)
     train, held = (Rows(*(rng.normal(size=(30, k)) for k in (2, 1)), rng.uniform(0.1, 3, 30)) for _ in range(2))
-    averaged = Averaged(get_engine("numpy"), network, loss, make_optimizer("sgd"), network.initialize(rng))
+    open_trainer = partial(get_engine("numpy").trainer, network, loss, weights=network.initialize(rng))
+    averaged = Averaged(open_trainer, make_optimizer("sgd"))
     course = learn(averaged, loss, recipe, train, held, epochs=1)
     predicted = held.x @ course.weights["0.dense.W"] + course.weights["0.dense.b"]
     expected = mean_squared_error(held.y, predicted, sample_weight=held.weight)

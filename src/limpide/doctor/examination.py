@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from math import isfinite
 from typing import NamedTuple
 
@@ -189,16 +189,15 @@ class Examination:
         x, y = part.x[rows].astype(dtype, copy=False), part.y[rows]
         y = y.astype(dtype, copy=False) if y.dtype.kind == "f" else y
         updates = min(2 * kept.updates, HALF_UPDATES)
-        averaged = Averaged(
-            get_engine(job.engine.name),
+        open_trainer = partial(
+            get_engine(job.engine.name).trainer,
             job.network,
             job.loss,
-            recipe.optimizer.build(),
-            job.network.initialize(seeds.stream(recipe.seed, "weights")),
-            updates,
-            recipe.precision,
-            recipe.training.average or 0.0,
+            weights=job.network.initialize(seeds.stream(recipe.seed, "weights")),
+            n_updates=updates,
+            precision=recipe.precision,
         )
+        averaged = Averaged(open_trainer, recipe.optimizer.build(), recipe.training.average or 0.0)
         trainer = averaged.trainer
         per_epoch, lowest = -(-len(rows) // size), np.inf
         n_epochs = max(1, updates // per_epoch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -247,7 +248,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         engine = choose_engine(recipe.engine, network, n_updates)
         weights = self.weights_ if goes_on else network.initialize(seeds.stream(recipe.seed, "weights"))
         optimizer, share = recipe.optimizer.build(), training.average or 0.0
-        averaged = Averaged(get_engine(engine.name), network, loss, optimizer, weights, n_updates, share=share)
+        open_trainer = partial(get_engine(engine.name).trainer, network, loss, weights=weights, n_updates=n_updates)
+        averaged = Averaged(open_trainer, optimizer, share)
         self.recipe_, self.inferences_ = recipe, choices.made
         self.network_, self.engine_ = network, engine.name
         return averaged, loss
