@@ -8,7 +8,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Note
-from limpide.data.numerals import Numerals
+from limpide.data.numerals import N_HEAD, Numerals
 from limpide.i18n import _, format_number
 
 CLOCK = "hh:mm"
@@ -33,12 +33,13 @@ def hours(series: pl.Series) -> Numerals | None:
     >>> hours(pl.Series(["08:30", "17:00:36"])).series.to_list()
     [8.5, 17.01]
     """
+    head = values.cleaned(series.head(N_HEAD)).drop_nulls()
+    if not all(map(is_time, head)):
+        return None
     text = values.cleaned(series)
     known = text.drop_nulls()
-    if not len(known) or not is_time(known[0]):
-        return None
     parts = text.str.extract_groups(TIME).struct.unnest().cast(pl.Float64)
-    if parts["1"].null_count() > text.null_count():
+    if not len(known) or parts["1"].null_count() > text.null_count():
         return None
     read = parts["1"] + parts["2"] / 60 + parts["3"].fill_null(0) / 3600
     note = _("times of the day are read as hours: {cell!r} is read as {number}")
