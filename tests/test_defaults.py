@@ -65,13 +65,52 @@ def test_the_estimators_and_train_choose_the_same_network():
     assert model.network_ == prepare(numbers, target="y").network
 
 
+POOLED = "conv {} 3x3 pad 1 no bias, batchnorm relu, maxpool 2"
+STRIDED = "conv {} {} stride 2 no bias, batchnorm relu"
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_train", "layers"),
+    [
+        ((1, 8, 8), 1_000, ["128 relu", "dropout 0.3"]),
+        ((1, 12, 40), 50, [POOLED.format(8), POOLED.format(16), "flatten", "dropout 0.3", "64 relu"]),
+        ((3, 96, 96), 500, [*(POOLED.format(n) for n in (8, 16, 32, 64, 64)), "flatten", "dropout 0.3", "64 relu"]),
+        (
+            (1, 28, 28),
+            49_000,
+            [
+                STRIDED.format(16, "5x5"),
+                STRIDED.format(32, "3x3"),
+                "flatten",
+                "dropout 0.3",
+                "128 no bias, batchnorm relu",
+            ],
+        ),
+    ],
+)
+def test_images_are_halved_until_little_is_left_of_many_in_steps_of_two(shape, n_train, layers):
+    made = choices()
+    network = settle_network(made, shape, 10, n_train, "multiclass")
+    assert made.recipe.network.layers == ", ".join(layers)
+    assert network.output_shape == (10,)
+
+
+@pytest.mark.parametrize("side", range(12, 200, 9))
+@pytest.mark.parametrize("n_train", [2, 10**7])
+def test_images_of_any_size_have_a_network(side, n_train):
+    network = settle_network(choices(), (3, side, side), 4, n_train, "multiclass")
+    widest = max(shape[-1] for shape in network.shapes if len(shape) == 3)
+    assert widest <= side
+    assert network.n_parameters < 10**6
+
+
 @pytest.mark.parametrize(("n_rare", "is_told"), [(10, True), (20, True), (30, False), (100, False)])
 def test_a_rare_class_is_told_of_before_its_accuracy_misleads(n_rare, is_told):
     notes = [note for note in prepare(table(200, n_rare), target="kind").notes if "recall of each class" in note.text]
     assert len(notes) == is_told
     if is_told:
         assert notes[0].level == "warning"
-        assert " % of the training rows are rare, and always answering common is right on " in notes[0].text
+        assert "% of the training rows are rare, and always answering common is right on " in notes[0].text
 
 
 def test_numbers_and_even_classes_have_no_rare_class():

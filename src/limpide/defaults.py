@@ -33,8 +33,13 @@ MOST_UPDATES = 30_000
 CONVOLUTION_SIDE = 12
 """Images at least this high and wide get convolutions."""
 
+SMALLEST_MAP = 5
+"""Convolutions follow one another, each with half the side before it, until so many pixels or fewer are left."""
+
+MOST_CHANNELS = 64
+
 CONVOLUTION_WORK = 4e10
-"""Multiply-adds of one epoch above which convolutions are too slow to be a default on this engine."""
+"""Multiply-adds of one epoch above which convolutions step over every other pixel: a second or two of one core."""
 
 
 class Choices:
@@ -105,18 +110,33 @@ def _layers(input_shape: Shape, n_outputs: int, n_train: int, task: str) -> tupl
         return "64 silu, dropout 0.2, 32 silu, dropout 0.2", _(
             "two hidden layers learn most tables, silu bends gently; dropout, as classes are easily learned by heart"
         )
-    shape = show_shape(input_shape)
-    block = "conv {channels} 3x3 pad 1, batchnorm relu, maxpool 2"
-    blocks = ", ".join(block.format(channels=channels) for channels in (16, 32))
-    convolutions = f"{blocks}, flatten, dropout 0.3, 64 relu"
-    if min(input_shape[1:]) < CONVOLUTION_SIDE:
+    shape, side = show_shape(input_shape), min(input_shape[1:])
+    if side < CONVOLUTION_SIDE:
         return "128 relu, dropout 0.3", _("images of {shape} are small enough to be seen whole").format(shape=shape)
-    table = complete_network(convolutions, input_shape, n_outputs).table()
+    text = f"{_convolutions(side, is_pooled=True)}, flatten, dropout 0.3, 64 relu"
+    table = complete_network(text, input_shape, n_outputs).table()
     if 3 * n_train * sum(row.multiply_adds for row in table) <= CONVOLUTION_WORK:
-        return convolutions, _("images of {shape}: small patterns that may stand anywhere").format(shape=shape)
-    return "128 relu, dropout 0.3", _("convolutions would take minutes per epoch on {n} images").format(
-        n=format_count(n_train)
-    )
+        return text, _("images of {shape}: small patterns that may stand anywhere").format(shape=shape)
+    return f"{_convolutions(side, is_pooled=False)}, flatten, dropout 0.3, 128 no bias, batchnorm relu", _(
+        "small patterns that may stand anywhere; on {n} images of {shape}, steps of two pixels save time"
+    ).format(n=format_count(n_train), shape=shape)
+
+
+def _convolutions(side: int, is_pooled: bool) -> str:
+    """Blocks one behind the other, each with twice the channels and half the side of the one before.
+
+    is_pooled  whether every place is looked at and the best of four kept, or every other place looked at
+    """
+    blocks, channels, kernel = [], 8 if is_pooled else 16, 5
+    while side > SMALLEST_MAP:
+        if is_pooled:
+            blocks.append(f"conv {channels} 3x3 pad 1 no bias, batchnorm relu, maxpool 2")
+            side //= 2
+        else:
+            blocks.append(f"conv {channels} {kernel}x{kernel} stride 2 no bias, batchnorm relu")
+            side, kernel = (side - kernel) // 2 + 1, 3
+        channels = min(2 * channels, MOST_CHANNELS)
+    return ", ".join(blocks)
 
 
 def settle_training(choices: Choices, network: Network, task: str, n_train: int) -> None:
