@@ -55,6 +55,36 @@ def test_what_the_user_says_is_neither_changed_nor_told():
     assert not {"split.validation", "network.layers", "training.batch_size"} & {i.what for i in made.made}
 
 
+@pytest.mark.parametrize(
+    ("task", "options", "suggested", "start"),
+    [
+        ("regression", {}, {}, ("pytorch 0.5", 0.003)),
+        ("binary", {}, {}, ("pytorch", 0.001)),
+        ("multiclass", {}, {}, ("pytorch", 0.001)),
+        ("regression", {"network": "3 tanh"}, {}, ("pytorch", 0.001)),
+        ("regression", {"rate": 0.002}, {}, ("pytorch", 0.002)),
+        ("regression", {"optimizer": "sgd"}, {}, ("pytorch", 0.01)),
+        ("regression", {"optimizer": "adam"}, {}, ("pytorch", 0.001)),
+        ("regression", {"initializer": "he"}, {}, ("he", 0.001)),
+        ("regression", {}, {"network.layers": "3 tanh"}, ("pytorch", 0.001)),
+        ("regression", {}, {"optimizer.rate": 0.02}, ("pytorch", 0.02)),
+    ],
+)
+def test_the_network_of_a_regression_starts_small_and_learns_faster(task, options, suggested, start):
+    made = choices(suggested, **options)
+    network = settle_network(made, (7,), 1, 300, task)
+    settle_training(made, network, task, 300)
+    assert (made.recipe.network.initializer, made.recipe.optimizer.rate) == start
+    assert network.layers[0].initializer == start[0]
+
+
+def test_images_with_a_number_to_tell_keep_their_start():
+    made = choices()
+    network = settle_network(made, (1, 8, 8), 1, 300, "regression")
+    settle_training(made, network, "regression", 300)
+    assert (made.recipe.network.initializer, made.recipe.optimizer.rate) == ("he", 0.001)
+
+
 def test_the_estimators_and_train_choose_the_same_network():
     frame = table(200, 80)
     x = frame.select("a", "b").to_numpy()
@@ -62,7 +92,9 @@ def test_the_estimators_and_train_choose_the_same_network():
     assert NetworkClassifier(epochs=1, random_state=0).fit(x, y).network_ == prepare(frame, target="kind").network
     numbers = frame.drop("kind").with_columns((pl.col("a") + pl.col("b").sin()).alias("y"))
     model = NetworkRegressor(epochs=1, random_state=0).fit(x, numbers["y"].to_numpy())
-    assert model.network_ == prepare(numbers, target="y").network
+    job = prepare(numbers, target="y")
+    assert model.network_ == job.network
+    assert model.recipe_.optimizer.rate == job.recipe.optimizer.rate == 0.003
 
 
 POOLED = "conv {} 3x3 pad 1 no bias, batchnorm relu, maxpool 2"

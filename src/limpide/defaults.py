@@ -27,6 +27,13 @@ VALIDATION_SHARE_OF_FEW = 0.15
 AVERAGE = 0.8
 """Share of the mean so far in the mean of the weights over the epochs: it looks back on five of them or so."""
 
+SMALL_START, SMALL_START_RATE = "pytorch 0.5", 0.003
+"""Of regressions: units that start small start nearly straight, so less of the noise is learned. They bend late: at the
+usual rate training may stop before."""
+
+SMALL_START_NEEDS = ("network.layers", "optimizer.name", "optimizer.rate")
+"""What must be left open for a small start: it was measured with the layers and the rate above."""
+
 MOST_UPDATES = 30_000
 """Updates after which a default training has had its chance; early stopping nearly always comes first."""
 
@@ -50,6 +57,10 @@ class Choices:
         self.suggested = suggested
         self.name = name
         self.made: list[Inference] = []
+
+    def is_given(self, key: str) -> bool:
+        """Whether the user or the data set says what a dotted key is."""
+        return self.recipe.value(key) is not None or key in self.suggested
 
     def settle(self, key: str, value: Any, why: str) -> Any:
         """The value of a dotted key: the user's, else the data set's own, else this one."""
@@ -94,9 +105,12 @@ def settle_split(choices: Choices, task: str, n_rows: int | None = None) -> None
 def settle_network(choices: Choices, input_shape: Shape, n_outputs: int, n_train: int, task: str) -> Network:
     """The layers and how their weights are born."""
     text, why = _layers(input_shape, n_outputs, n_train, task)
+    is_small = task == "regression" and len(input_shape) == 1 and not any(map(choices.is_given, SMALL_START_NEEDS))
     text = choices.settle("network.layers", text, why)
     if len(input_shape) > 1:
         best, why = "he", _("it keeps the size of signals through layers that cut the negative half")
+    elif is_small:
+        best, why = SMALL_START, _("units that start small start straight, and bend where the rows ask for it")
     else:
         best, why = "pytorch", _("it starts small: on tables of this kind it does as well as larger starts, or better")
     initializer = choices.settle("network.initializer", best, why)
@@ -156,8 +170,11 @@ def settle_training(choices: Choices, network: Network, task: str, n_train: int)
     if choices.recipe.optimizer.rate is None:
         family = "momentum" if name == "nesterov" else name
         if family in OPTIMIZERS:
-            default = OPTIMIZERS[family].__dataclass_fields__["rate"].default
-            settle("optimizer.rate", default, _("the usual rate of {name}").format(name=name))
+            rate = OPTIMIZERS[family].__dataclass_fields__["rate"].default
+            why = _("the usual rate of {name}").format(name=name)
+            if family == "adam" and choices.recipe.network.initializer == SMALL_START:
+                rate, why = SMALL_START_RATE, _("weights that start small have farther to go")
+            settle("optimizer.rate", rate, why)
     asked = choices.recipe.training
     if asked.epochs is None and asked.patience is None and choices.recipe.optimizer.schedule == "constant":
         # of a few epochs, if so many were asked for, the first ones weigh too much; a rate that falls settles by itself

@@ -92,6 +92,16 @@ def test_a_convolution_counts_its_whole_window_as_fan_in():
     assert kernel.var() == pytest.approx(2 / (16 * 25), rel=0.03)
 
 
+def test_pytorch_takes_a_factor_on_weights_and_biases():
+    plain, same, half = (
+        Dense(7, initializer=text).init((3,), np.random.default_rng(0)).params
+        for text in ("pytorch", "pytorch 1", "pytorch 0.5")
+    )
+    for name, array in plain.items():
+        np.testing.assert_array_equal(same[name], array)
+        np.testing.assert_array_equal(half[name], array / 2)
+
+
 @given(scale=st.floats(0, 10))
 def test_normal_takes_its_standard_deviation(scale):
     row, parsed = parse_initializer(f"normal {scale!r}")
@@ -101,11 +111,12 @@ def test_normal_takes_its_standard_deviation(scale):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("normal -1", "initializer: expected a standard deviation of 0 or more, got '-1'"),
-        ("normal much", "initializer: expected a standard deviation of 0 or more, got 'much'"),
-        ("normal nan", "initializer: expected a standard deviation of 0 or more, got 'nan'"),
-        ("he 0.1", "initializer: expected \"he\", got 'he 0.1'; only normal takes a number"),
-        ("normal 1 2", "initializer: expected \"normal\", got 'normal 1 2'; only normal takes a number"),
+        ("normal -1", "initializer: expected a number of 0 or more, got '-1'"),
+        ("pytorch -1", "initializer: expected a number of 0 or more, got '-1'"),
+        ("normal much", "initializer: expected a number of 0 or more, got 'much'"),
+        ("normal nan", "initializer: expected a number of 0 or more, got 'nan'"),
+        ("he 0.1", "initializer: expected \"he\", got 'he 0.1'; only pytorch and normal take a number"),
+        ("normal 1 2", "initializer: expected \"normal\", got 'normal 1 2'; only pytorch and normal take a number"),
     ],
 )
 def test_a_number_that_is_none_or_has_no_place_is_refused(text, message):

@@ -29,7 +29,7 @@ class Initializer:
 
     weights  (rng, shape, fan_in, fan_out, scale) -> float64 array
     biases   the same, for the biases
-    scale    the number after the name, where there is one: `normal 0.01`
+    scale    the number after the name where none is said; None for rows that take none: `normal 0.01`, `pytorch 0.5`
     """
 
     name: str
@@ -44,7 +44,7 @@ INITIALIZERS: Catalogue[Initializer] = Catalogue(N_("initializer"))
 
 
 def _uniform_fan_in(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, scale: float) -> np.ndarray:
-    bound = 1 / np.sqrt(fan_in)
+    bound = scale / np.sqrt(fan_in)
     return rng.uniform(-bound, bound, shape)
 
 
@@ -61,10 +61,11 @@ def _he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: in
 INITIALIZERS.add(
     Initializer(
         "pytorch",
-        N_("weights and biases uniform on ±1/√fan_in"),
+        N_("weights and biases uniform on ±s/√fan_in, s given after the name (1)"),
         _uniform_fan_in,
         "PyTorch's Linear and Conv2d; LeCun, Bottou, Orr & Müller 1998",
         biases=_uniform_fan_in,
+        scale=1.0,
     )
 )
 INITIALIZERS.add(
@@ -111,7 +112,7 @@ INITIALIZERS.alias("kaiming", "he")
 
 
 def parse_initializer(text: str) -> tuple[Initializer, float]:
-    """The row and the scale of "he" or "normal 0.01".
+    """The row and the scale of "he", "normal 0.01" or "pytorch 0.5".
 
     Raises  UnknownName, or RecipeError where the number is not one or has no place
     """
@@ -120,11 +121,12 @@ def parse_initializer(text: str) -> tuple[Initializer, float]:
     if not rest:
         return row, row.scale or 0.0
     if row.scale is None or len(rest) > 1:
-        raise RecipeError(problem(_("initializer"), f'"{name}"', repr(text), _("only normal takes a number")))
+        mend = _("only pytorch and normal take a number")
+        raise RecipeError(problem(_("initializer"), f'"{name}"', repr(text), mend))
     try:
         scale = float(rest[0])
     except ValueError:
         scale = -1.0
     if not 0 <= scale < float("inf"):
-        raise RecipeError(problem(_("initializer"), _("a standard deviation of 0 or more"), repr(rest[0])))
+        raise RecipeError(problem(_("initializer"), _("a number of 0 or more"), repr(rest[0])))
     return row, scale
