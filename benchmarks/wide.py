@@ -284,6 +284,8 @@ def summary(lines: list[Line]) -> list[str]:
     ):
         for text, metrics in (("accuracy or R2", ("r2", "accuracy")), ("log-loss", ("log_loss",))):
             gaps = [gap for line in chosen for gap in line.gaps if gap.metric in metrics]
+            if not gaps:
+                continue
             n_met, n_ahead, n_above = (sum(test) for test in zip(*((g.is_met, g.low > 0, g.mean >= 0) for g in gaps)))
             said.append(f"{label}, {text}: reached on {n_met} of {len(gaps)}; mean at least equal on {n_above}, "
                         f"clearly better on {n_ahead}")  # fmt: skip
