@@ -16,7 +16,7 @@ import limpide as lp
 from limpide import i18n
 from limpide import workers as places
 from limpide.checkpoint import read_arrays
-from limpide.errors import InputError, UnknownName
+from limpide.errors import DataError, InputError, UnknownName
 from limpide.progress import STATE
 from limpide.recipe import Recipe
 
@@ -230,20 +230,45 @@ def test_a_process_that_goes_as_it_is_called_is_replaced(monkeypatch):
     assert_same_run(outcome.run, alone(IRIS.replace(engine="numpy")))
 
 
-@pytest.mark.parametrize("engine", ["compiled", "numpy"])
-def test_data_that_cannot_be_sent_to_a_process_are_an_outcome(engine, monkeypatch):
-    class Frame(pl.DataFrame):
-        def __reduce__(self):
-            raise TypeError("it stays here")
+class Frame(pl.DataFrame):
+    """One that pickle cannot send."""
 
+    def __reduce__(self):
+        raise TypeError("it stays here")
+
+
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
+def test_a_frame_that_cannot_be_sent_to_a_process_trains_as_its_columns_do(engine, monkeypatch):
     monkeypatch.setattr("limpide.many.is_compiled", lambda with_shares: True)
     frame = Frame({"a": range(60), "b": [*range(30), *range(30)], "y": [i % 7 for i in range(60)]})
     recipe = Recipe.from_options("frame", engine=engine, epochs=2, network="4 relu", target="y", task="regression")
     outcomes = dict(lp.train_many([recipe] * 4, source=frame, workers=2))
     assert sorted(outcomes) == [0, 1, 2, 3]
+    expected = lp.train(
+        frame, save=False, baselines=False, engine=engine, epochs=2, network="4 relu", target="y", task="regression"
+    )
+    for outcome in outcomes.values():
+        assert_same_run(outcome.run, expected)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
+def test_data_that_cannot_be_sent_to_a_process_are_an_outcome(engine, monkeypatch):
+    class Name(str):
+        def __reduce__(self):
+            raise TypeError("it stays here")
+
+    monkeypatch.setattr("limpide.many.is_compiled", lambda with_shares: True)
+    outcomes = dict(lp.train_many([IRIS.replace(engine=engine)] * 4, source=Name("iris"), workers=2))
+    assert sorted(outcomes) == [0, 1, 2, 3]
     failed = [str(outcome.error) for outcome in outcomes.values() if outcome.run is None]
     assert failed
     assert all("it stays here" in error for error in failed)
+
+
+def test_a_source_that_is_no_table_is_said_before_any_training():
+    with pytest.raises(DataError) as caught:
+        lp.train_many([IRIS], source=object())
+    assert "got object" in str(caught.value)
 
 
 @pytest.mark.parametrize(("large", "is_compiled", "n_processes"), [(0, True, 0), (10**9, False, 0), (10**9, True, 1)])

@@ -17,8 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
+from limpide.data.dataset import Dataset
+from limpide.data.frames import from_frame
 from limpide.engines.base import is_compiled, may_need_shares
 from limpide.errors import InputError, LimpideError, problem
 from limpide.history import Epoch
@@ -63,7 +66,7 @@ def train_many(
     report     whether to write each folder's report.html
     test       False keeps the test set shut, and measures each run on its validation rows alone; without folders only
     watch      called with a recipe's number before its first epoch (None) and after each, while an outcome is awaited
-    Raises     InputError for a number of workers below 1
+    Raises     InputError for a number of workers below 1; DataError for a source that is no table
 
     A recipe that fails is an outcome like any other, a worker that is killed too. After Ctrl-C come the outcomes that
     are ready, then KeyboardInterrupt; folders of trainings that had begun can be resumed. BLAS is held to one thread
@@ -80,8 +83,15 @@ def train_many(
     n = usable_cores() if workers is None else workers
     if isinstance(recipes, Sized):
         n = max(min(n, len(recipes)), 1)
-    terms = Terms(source, baselines, report, test, watch is not None, n)
+    terms = Terms(_plain(source), baselines, report, test, watch is not None, n)
     return _outcomes(recipes, terms, None if out is None else Path(out), watch)
+
+
+def _plain(source: Any) -> Any:
+    """The source as it can be sent to any process: a frame, which may hold what cannot, as columns and nothing else."""
+    if source is None or isinstance(source, str | os.PathLike | Dataset | tuple | np.ndarray):
+        return source
+    return from_frame(source)
 
 
 def usable_cores() -> int:

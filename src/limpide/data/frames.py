@@ -54,7 +54,7 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
             problems.append(problem(where, _("numbers, text or dates"), str(error).splitlines()[0]))
     if problems:
         raise DataError(*problems)
-    return frame if all(a is b for a, b in zip(columns, frame)) else pl.DataFrame(columns)
+    return pl.DataFrame(columns)
 
 
 def _plain_column(column: pl.Series) -> pl.Series:
