@@ -155,6 +155,18 @@ def test_the_engines_agree_on_the_first_updates(job, request):
     assert "compiled" not in left_out
 
 
+@pytest.mark.parametrize(("moved", "is_close"), [(0.0, True), (3e-7, True), (1e-4, False)])
+def test_a_tensor_that_only_rounding_moves_need_only_stand_still(moved, is_close):
+    network = Network.parse("2, 3, batchnorm, 1")
+    start = network.initialize(np.random.default_rng(0))
+    after = {name: array + (1e-12 if name == "0.dense.b" else 1e-3) for name, array in start.items()}
+    found = after | {"0.dense.b": start["0.dense.b"] + 1e-3 * moved}
+    gap = agreement.largest_gap(
+        network, start, agreement.Moment(1.0, after), agreement.Moment(1.0, found), "float64"
+    )
+    assert agreement.StepGap("compiled", "float64", 1, *gap).is_close is is_close
+
+
 def test_a_few_rows_are_visited_again_in_the_next_epochs():
     gaps, _left_out = compare_engines(prepare("iris", batch_size=200, network="4 relu", optimizer="adam"))
     assert [gap.update for gap in gaps if (gap.engine, gap.precision) == ("numpy", "float32")] == [1, 2, 3, 4, 5]

@@ -131,12 +131,13 @@ def _check_format(path: Path, facts: Mapping[str, Any], newest: int) -> None:
         raise RunError(problem(str(path), expected, str(found), _("install a newer limpide")))
 
 
-def write_folder(folder: Path, write: Callable[[Path], None]) -> Path:
+def write_folder(folder: Path, write: Callable[[Path], None], option: str = "--out") -> Path:
     """The folder, filled by `write`: whole, or not there.
 
+    option  the one that names it on the command line
     Raises  RunError when the folder is in use, or cannot be written
     """
-    check_free(folder)
+    check_free(folder, option)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -158,16 +159,15 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> Path:
     return folder
 
 
-def check_free(folder: Path) -> None:
-    """RunError when the folder holds something already: nothing is ever overwritten."""
+def check_free(folder: Path, option: str = "--out") -> None:
+    """RunError when the folder, which the option names, holds something already: nothing is ever overwritten."""
     try:
         in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
         raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
     if in_use:
-        raise RunError(
-            problem(str(folder), _("a new or empty folder"), _("one that is in use"), _("name another with --out"))
-        )
+        mend = _("name another with {option}").format(option=option)
+        raise RunError(problem(str(folder), _("a new or empty folder"), _("one that is in use"), mend))
 
 
 def free_folder(name: str, parent: str | Path = "runs") -> Path:

@@ -133,7 +133,8 @@ def test_images_come_with_how_unlike_they_are_and_what_was_seen(shown, tmp_path,
     assert facts["predictions"][0]["unlikeness"] > 1
     assert any(note["text"].startswith("unlike the training images: ") for note in facts["notes"])
     code, _out, err = shown("predict", "run", like, "--show-seen", "seen")
-    assert (code, "seen: expected" in err) == (2, True)
+    told = "✗ seen: expected a new or empty folder, got one that is in use; name another with --show-seen"
+    assert (code, told in err) == (2, True)
 
 
 def test_a_table_has_nothing_to_see(shown, iris):

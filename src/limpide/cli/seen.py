@@ -137,7 +137,7 @@ def write_seen(folder: Path, seen: list[Seen], dataset: Dataset, run_name: str) 
             rows.append({"file": file, "original": _original(dataset, one.name), "one": one, "answer": _answer(one)})
         write_bytes(place / "index.html", _page(rows, dataset.name, run_name).encode())
 
-    write_folder(folder, write)
+    write_folder(folder, write, "--show-seen")
 
 
 def _safe(name: str) -> str:

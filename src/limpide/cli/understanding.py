@@ -121,7 +121,7 @@ def _draw(folder: Path, dataset: Dataset, classes: dict[str, int], columns: list
         for picture in explore(dataset, classes, columns):
             picture.save(place / f"{picture.name}.svg")
 
-    write_folder(folder, write)
+    write_folder(folder, write, "--figures")
 
 
 def _class_counts(target: pl.Series) -> dict[str, int]:

@@ -26,7 +26,8 @@ such as Adam makes whole steps of gradients that are nearly nothing, and these c
 
 STILL = 1e-5
 """A tensor that moves by less than this share of the others has a gradient of rounding alone, such as that of a bias
-under batch normalisation: float32 and float64 have nothing to agree on there."""
+under batch normalisation, which Adam divides by next to nothing. There is nothing to agree on there but the standing
+still: in float64 it may differ by as much, in float32 it is left out."""
 
 
 class Moment(NamedTuple):
@@ -132,7 +133,7 @@ def largest_gap(
             continue
         gap = _rms((found.weights[name].astype(np.float64) - start[name]) - change)
         # weights are stored to within `rounding`, whatever the size of their change
-        moved = typical if name in still else _rms(change)
+        moved = typical * STILL / TOLERANCES[precision] if name in still else _rms(change)
         scale = max(moved, 3e3 * rounding * _rms(start[name]))
         gaps[name] = gap / scale if scale else gap
     where = max(gaps, key=lambda name: gaps[name] if isfinite(gaps[name]) else inf)
