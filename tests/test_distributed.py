@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import limpide as lp
-from limpide.distributed import Place, place, signed, steady
+from limpide.distributed import Place, lost, place, signed, steady
 from limpide.engines.base import caution, choose_engine
 from limpide.errors import ProcessLost, RecipeError
 from limpide.nn.network import Network
@@ -190,8 +190,19 @@ def test_only_the_torch_engine_is_shared(second):
 
 def test_what_goes_wrong_elsewhere_says_where(second, monkeypatch):
     assert signed(["x: expected y, got z"]) == ["process 2 of 2: x: expected y, got z"]
+    assert signed(["process 2 of 2: expected y, got z"]) == ["process 2 of 2: expected y, got z"]
     monkeypatch.setenv("RANK", "0")
     assert signed(["x: expected y, got z"]) == ["x: expected y, got z"]
+
+
+def test_any_process_says_how_to_go_on_when_the_first_is_lost(second, monkeypatch):
+    assert str(lost("gone")) == (
+        "process 2 of 2: expected every process of the job at work, got one lost: gone; if a run was begun, go on: "
+        "torchrun ... -m limpide resume RUN"
+    )
+    monkeypatch.setattr(signal, "signal", lambda *_given: None)
+    monkeypatch.setenv("RANK", "0")
+    assert str(lost("gone")).endswith("got one lost: gone")
 
 
 def test_each_process_takes_a_gpu_of_its_own(second, monkeypatch):
@@ -251,7 +262,7 @@ def test_a_process_that_does_not_answer_is_a_lost_one(second):
         raise RuntimeError("Connection closed by peer\nand a long story")
     gloo = "[/pytorch/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:49: Connection reset by peer"
     with (
-        pytest.raises(ProcessLost, match=r"got one lost: Read error \[127.0.0.1\]:49: Connection reset by peer$"),
+        pytest.raises(ProcessLost, match=r"got one lost: Read error \[127.0.0.1\]:49: Connection reset by peer; if"),
         _together(),
     ):
         raise RuntimeError(f"{gloo}. This is typically caused by a remote worker hanging. Good luck!")

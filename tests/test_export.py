@@ -23,6 +23,7 @@ from limpide.export.torch_code import ACTIVATIONS as TORCH_ACTIVATIONS
 from limpide.export.torch_code import LOSSES as TORCH_LOSSES
 from limpide.nn.activations import ACTIVATIONS
 from limpide.nn.losses import LOSSES
+from limpide.recipe import Recipe
 
 ASK = """
 import csv, importlib.util, json, sys
@@ -192,6 +193,22 @@ def test_the_command_writes_a_program_that_reads_a_file(mixed, tmp_path, monkeyp
     assert main(["export", "run", "--to", "numpy", "--out", "model.py"]) != 0
     assert main(["export", "run", "--to", "jax"]) != 0
     assert main(["export", "nothing", "--to", "torch"]) != 0
+
+
+def test_a_program_that_leaves_the_centring_of_images_to_others_says_so(trained, tmp_path, capsys):
+    recipe = Recipe.from_options("digits", epochs=1, network="8 relu", engine="numpy")
+    recipe = recipe.with_values({"preparation.centre": True})
+    run = lp.train(recipe, out=tmp_path / "run", baselines=False, report=False)
+    out = str(tmp_path / "model.py")
+    assert main(["export", str(run.path), "--to", "numpy", "--out", out, "--json"]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert note["text"] == (
+        "takes strokes as the training images have them; limpide predict brings others there, the program does not"
+    )
+    sentence = "Images are taken as they are: "
+    assert sentence in (tmp_path / "model.py").read_text()
+    export(trained["everything"][0], "numpy", tmp_path / "whole.py")
+    assert sentence not in (tmp_path / "whole.py").read_text()
 
 
 def test_what_a_library_lacks_is_refused_and_nothing_is_written(tmp_path):

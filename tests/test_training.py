@@ -16,6 +16,7 @@ from limpide.gauges import Gauge
 from limpide.history import Stop
 from limpide.job import prepare
 from limpide.nn.losses import LOSSES
+from limpide.progress import STATE
 
 SMALL = {"network": "8 relu, dropout 0.2, 8 relu, batchnorm", "epochs": 6, "patience": 0}
 
@@ -205,6 +206,9 @@ def test_a_folder_that_is_no_run_is_refused_with_what_to_do(tmp_path):
         lp.load(tmp_path / "missing")
     (tmp_path / "other").mkdir()
     with pytest.raises(RunError, match=r"one without metrics\.json"):
+        lp.load(tmp_path / "other")
+    (tmp_path / "other" / STATE).write_bytes(b"")
+    with pytest.raises(RunError, match=r"got one with an unfinished training; go on with it: limpide resume .*other$"):
         lp.load(tmp_path / "other")
 
 

@@ -161,9 +161,7 @@ def test_a_tensor_that_only_rounding_moves_need_only_stand_still(moved, is_close
     start = network.initialize(np.random.default_rng(0))
     after = {name: array + (1e-12 if name == "0.dense.b" else 1e-3) for name, array in start.items()}
     found = after | {"0.dense.b": start["0.dense.b"] + 1e-3 * moved}
-    gap = agreement.largest_gap(
-        network, start, agreement.Moment(1.0, after), agreement.Moment(1.0, found), "float64"
-    )
+    gap = agreement.largest_gap(network, start, agreement.Moment(1.0, after), agreement.Moment(1.0, found), "float64")
     assert agreement.StepGap("compiled", "float64", 1, *gap).is_close is is_close
 
 

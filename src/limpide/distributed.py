@@ -71,15 +71,21 @@ def lost(why: str) -> ProcessLost:
             signal.signal(number, signal.SIG_IGN)
     # gloo says where in its source it stands, and adds advice for its own users
     plain = re.sub(r"^\[\S+:\d+\] ", "", why).partition(". This is ")[0]
+    # the first one says which run it keeps; it may be the one that is lost
+    others = _("if a run was begun, go on: {command}").format(command="torchrun ... -m limpide resume RUN")
+    mend = "" if here.is_first else others
     return ProcessLost(
-        problem(str(here), _("every process of the job at work"), _("one lost: {why}").format(why=plain))
+        problem(str(here), _("every process of the job at work"), _("one lost: {why}").format(why=plain), mend)
     )
 
 
 def signed(problems: Iterable[str]) -> list[str]:
     """What went wrong, with the process it went wrong in where it is not the first."""
     here = place()
-    return [text if here.is_first else _("{name}: {text}").format(name=here, text=text) for text in problems]
+    return [
+        text if here.is_first or text.startswith(str(here)) else _("{name}: {text}").format(name=here, text=text)
+        for text in problems
+    ]
 
 
 @contextmanager

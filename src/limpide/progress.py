@@ -187,6 +187,12 @@ def check_new(folder: Path) -> None:
     check_free(folder)
 
 
+def check_trained(folder: Path) -> None:
+    """RunError when the folder is that of a training at work, or of one that was killed."""
+    if (folder / STATE).is_file() and not (folder / DONE).is_file():
+        raise RunError(problem(str(folder), _("a run folder"), _("one with an unfinished training"), _go_on(folder)))
+
+
 def _go_on(folder: Path) -> str:
     return _("go on with it: limpide resume {folder}").format(folder=folder)
 

@@ -52,6 +52,7 @@ from limpide.history import Epoch, Example, Inference, Stop
 from limpide.i18n import _, format_count, ngettext
 from limpide.nn.network import Network
 from limpide.openings import read_openings, record_opening
+from limpide.progress import check_trained
 from limpide.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -463,6 +464,7 @@ def _check_is_run(folder: Path) -> None:
                 did_you_mean(where, siblings) if siblings else _("train one with: limpide train SOURCE"),
             )
         )
+    check_trained(folder)
     raise RunError(problem(where, _("a run folder"), _("one without metrics.json"), _("name the folder of a run")))
 
 

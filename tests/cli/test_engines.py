@@ -46,6 +46,14 @@ def test_every_engine_tells_its_version_device_threads_and_speed(shown, hasty):
     assert facts["cores"] >= 1
 
 
+def test_a_device_that_is_not_there_leaves_the_other_engines(shown, hasty, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setenv("LIMPIDE_DEVICE", "abacus")
+    code, out, err = shown("engines", "--quick")
+    assert (code, "numpy" in out, "torch" in out) == (0, True, False)
+    assert err.startswith("✗ LIMPIDE_DEVICE: expected cpu")
+
+
 class HasNoPooling:
     def trainer(self, *_arguments):
         raise Unsupported("layer 1.globalavgpool")

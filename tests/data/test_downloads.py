@@ -140,11 +140,14 @@ def test_the_next_mirror_is_asked(mirror, tmp_path):
 
 def test_without_a_network_the_message_says_what_to_do(tmp_path):
     with pytest.raises(MissingData) as caught:
-        fetch_all([REMOTE], ["http://127.0.0.1:9"], tmp_path / "digits")
+        fetch_all([REMOTE], ["http://127.0.0.1:9"], tmp_path / "data" / "digits")
     assert list(tmp_path.iterdir()) == []
     (line,) = caught.value.problems
     assert line.startswith("digits.gz: expected a copy from one of its mirrors, got http://127.0.0.1:9: ")
-    assert line.endswith("without a network, put the files in a folder and name it in LIMPIDE_DATA")
+    assert line.endswith(
+        f"without a network, put the files into {tmp_path / 'data' / 'digits'}, or name the folder that has them in "
+        "LIMPIDE_DATA"
+    )
 
 
 def test_the_data_folder_is_the_one_named(monkeypatch, tmp_path):

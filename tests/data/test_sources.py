@@ -198,6 +198,8 @@ def test_images_may_come_as_arrays(rng):
     assert open_source(images.astype(float), need_target=False).inputs.dtype == np.float32
     with pytest.raises(DataError, match="arrays: expected a label for each of the 4 images, got 3"):
         open_source((images, [0, 1, 1]))
+    with pytest.raises(DataError, match=r"got \(4, 3\); for a table give columns by name, or a frame, and its target$"):
+        open_source((images[:, 0], [0, 1, 1, 0]))
 
 
 @pytest.mark.parametrize(

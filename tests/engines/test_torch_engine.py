@@ -334,7 +334,10 @@ def test_a_device_that_is_not_there_is_refused(engine, model, name, monkeypatch)
     monkeypatch.setattr(model, "_is_available", lambda kind: kind == "cpu")
     with pytest.raises(RecipeError) as caught:
         engine.choose_device()
-    assert str(caught.value) == f"LIMPIDE_DEVICE: expected cpu, got {name!r}"
+    assert str(caught.value) == (
+        f"LIMPIDE_DEVICE: expected cpu, got {name!r}; unset it, and the device is chosen; a GPU needs its driver, and "
+        "a PyTorch built for it"
+    )
 
 
 def test_without_pytorch_the_command_that_installs_it_is_given(monkeypatch):

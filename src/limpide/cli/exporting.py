@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from limpide.cli.options import as_json, lang
-from limpide.cli.screen import open_console, print_json
+from limpide.cli.screen import open_console, print_json, show_notes
 from limpide.errors import RunError, problem
 from limpide.i18n import _
 
@@ -27,7 +28,9 @@ from limpide.i18n import _
 @lang
 def export(folder: Path, to: str, out: Path | None, is_json: bool) -> None:
     """Files that are there stay."""
+    from limpide.data.dataset import Note
     from limpide.export import export as write
+    from limpide.export import is_centred
     from limpide.runs import load
 
     run = load(folder)
@@ -36,9 +39,15 @@ def export(folder: Path, to: str, out: Path | None, is_json: bool) -> None:
         if there.exists():
             raise RunError(problem(str(there), _("a new file"), _("one that is there"), _("name another with --out")))
     program, weights = write(run, to, path)
+    text = _(
+        "takes strokes as the training images have them; limpide predict brings others there, the program does not"
+    )
+    notes = [Note("warning", str(program), text)] if is_centred(run) else []
     if is_json:
-        print_json({"program": str(program), "weights": str(weights)})
+        print_json({"program": str(program), "weights": str(weights), "notes": [asdict(note) for note in notes]})
         return
     text = _("{program} written, its weights in {weights}; try: {command}")
     command = f"python {program} FILE"
-    open_console().print(text.format(program=program, weights=weights, command=command), soft_wrap=True)
+    console = open_console()
+    console.print(text.format(program=program, weights=weights, command=command), soft_wrap=True)
+    show_notes(console, notes)

@@ -74,12 +74,12 @@ def fetch_all(files: Sequence[Remote], mirrors: Sequence[str], folder: Path) -> 
 
 
 def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
-    was_there = folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MissingData(
-            problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere())
+            problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere(folder))
         ) from None
     part = folder / f"{remote.name}.part"
     answers = []
@@ -92,15 +92,17 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
             continue
         part.replace(folder / remote.name)
         return
-    if not was_there:
-        # what came in part is kept, and its folder is then not empty
-        with suppress(OSError):
-            folder.rmdir()
-    raise MissingData(problem(remote.name, _("a copy from one of its mirrors"), "; ".join(answers), _set_elsewhere()))
+    # what came in part is kept, and its folder is then not empty
+    with suppress(OSError):
+        for place in made:
+            place.rmdir()
+    mend = _set_elsewhere(folder)
+    raise MissingData(problem(remote.name, _("a copy from one of its mirrors"), "; ".join(answers), mend))
 
 
-def _set_elsewhere() -> str:
-    return _("without a network, put the files in a folder and name it in LIMPIDE_DATA")
+def _set_elsewhere(folder: Path) -> str:
+    text = _("without a network, put the files into {folder}, or name the folder that has them in LIMPIDE_DATA")
+    return text.format(folder=folder)
 
 
 def _download(url: str, part: Path, remote: Remote) -> None:

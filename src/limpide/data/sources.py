@@ -291,16 +291,15 @@ def _neighbours(path: Path) -> list[str]:
 
 def _from_arrays(given: np.ndarray | tuple[Any, ...]) -> Dataset:
     """Images as an array (examples, rows, cols) or (examples, channels, rows, cols), with labels or without."""
-    images: Any = given
-    labels: Any = None
-    if isinstance(given, tuple) and len(given) == 2:
-        images, labels = given
+    pair: tuple[Any, Any] = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    images, labels = pair
     if isinstance(images, np.ndarray) and images.ndim == 3:
         images = images[:, None]
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype.kind not in "uif":
         expected = _("images as an array (examples, rows, cols) or (examples, channels, rows, cols) of numbers")
         got = repr(images.shape) if isinstance(images, np.ndarray) else type(images).__name__
-        raise DataError(problem(_("arrays"), expected, got))
+        mend = _("for a table give columns by name, or a frame, and its target")
+        raise DataError(problem(_("arrays"), expected, got, mend))
     if images.dtype != np.uint8:
         images = images.astype(np.float32)
     words = None if labels is None else pl.Series("class", [str(label) for label in np.asarray(labels).ravel()])

@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from limpide.engines.base import Engine, get_engine, is_compiled
-from limpide.errors import MissingPackage, Unsupported
+from limpide.errors import MissingPackage, RecipeError, Unsupported
 from limpide.i18n import N_, _
 from limpide.nn.losses import LOSSES
 from limpide.nn.network import Network
@@ -61,7 +61,7 @@ JOBS = (
 class EngineFacts:
     """One engine on this machine.
 
-    missing       why it cannot be used and how to install it; "" where it can
+    missing       why it cannot be used and what to do about it; "" where it can
     devices       every device it could take; `device` is the one it takes
     threads       by what they belong to: BLAS, PyTorch, Numba
     is_on_disk    whether its compiled code is kept; None where nothing is compiled
@@ -91,16 +91,13 @@ def busy_tasks() -> float | None:
 
 
 def inspect_engine(name: str, is_measured: bool = True) -> EngineFacts:
-    """What there is to say of an engine; measuring takes about two seconds.
-
-    Raises  RecipeError  when `LIMPIDE_DEVICE` names a device that is not there
-    """
+    """What there is to say of an engine; measuring takes about two seconds."""
     was_compiled = is_compiled()
     try:
         engine = get_engine(name)
-    except MissingPackage as error:
+        facts = {"numpy": _numpy_facts, "compiled": _compiled_facts, "torch": _torch_facts}[name](was_compiled)
+    except (MissingPackage, RecipeError) as error:
         return EngineFacts(name, missing=str(error))
-    facts = {"numpy": _numpy_facts, "compiled": _compiled_facts, "torch": _torch_facts}[name](was_compiled)
     if is_measured:
         facts["microseconds"] = {job.name: time_update(engine, job) for job in JOBS}
         facts["gflops"] = product_rate(_product(name))

@@ -40,7 +40,8 @@ def choose_device(dtype: np.dtype[Any] | None = None) -> torch.device:
             return torch.empty(0, device=name).device
         except (RuntimeError, AssertionError) as error:
             known = ", ".join(kind for kind in ("cpu", "cuda", "mps") if _is_available(kind))
-            raise RecipeError(problem("LIMPIDE_DEVICE", known, repr(name))) from error
+            mend = _("unset it, and the device is chosen; a GPU needs its driver, and a PyTorch built for it")
+            raise RecipeError(problem("LIMPIDE_DEVICE", known, repr(name), mend)) from error
     here = place()
     if _is_available("cuda"):
         n_gpus = torch.cuda.device_count()

@@ -2,3 +2,4 @@
 
 from limpide.export.program import PROGRAMS as PROGRAMS
 from limpide.export.program import export as export
+from limpide.export.program import is_centred as is_centred

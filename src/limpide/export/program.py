@@ -67,6 +67,11 @@ def export(run: Run, to: str, path: str | Path) -> tuple[Path, Path]:
     return path, beside
 
 
+def is_centred(run: Run) -> bool:
+    """Whether the run brings the strokes of images to their place first, which its program leaves to others."""
+    return isinstance(run.preparation, ImagePreparation) and run.preparation.centring is not None
+
+
 def program_text(run: Run, to: str, name: str) -> str:
     """The program as text."""
     module, _colon, function = PROGRAMS[to].partition(":")
@@ -109,6 +114,10 @@ def _head(run: Run, to: str, name: str, trains: bool) -> Iterable[str]:
     yield f"    {run.network}"
     yield ""
     yield f"python {name}.py FILE ...   predicts {what}"
+    if is_centred(run):
+        yield ""
+        yield "Images are taken as they are: light strokes on a dark ground, of the size and in the place that those of"
+        yield "the training images have. limpide predict brings others there first, this program does not."
     if trains:
         yield ""
         yield "train(x, y) trains the same network anew, on inputs that prepare() made and targets that encode() made."
