@@ -255,6 +255,11 @@ def test_cells_that_cannot_be_read_are_named_with_file_and_row(tmp_path, monkeyp
     late.write_csv(folder / "b.csv")
     with pytest.raises(DataError, match=r"b.csv, column garden: expected yes or no.*'maybe' \(row 877\)"):
         prepare(str(folder), stream=True, **OPTIONS)
+    late = houses(1000, 1).with_columns(price=pl.col("price").cast(pl.String))
+    late.with_columns(price=late["price"].set(pl.Series(np.arange(1000) == 876), "dear")).write_csv(folder / "b.csv")
+    told = r"b.csv, target price: expected numbers, got 'dear' \(row 877\); correct these cells or leave them empty$"
+    with pytest.raises(DataError, match=told):
+        prepare(str(folder), stream=True, **OPTIONS)
 
 
 def test_a_class_that_comes_late_is_told(tmp_path, monkeypatch):

@@ -154,6 +154,16 @@ def test_columns_that_cannot_be_plain_are_told_together(monkeypatch):
     ]
 
 
+def test_objects_of_no_known_type_are_texts():
+    class Name:
+        def __str__(self):
+            return "Lyon"
+
+    frame = from_frame(pd.DataFrame({"city": [Name(), Name()]}))
+    assert frame["city"].to_list() == ["Lyon", "Lyon"]
+    assert frame["city"].dtype == pl.String
+
+
 def test_a_matrix_of_objects_is_read_cell_by_cell():
     frame = from_frame(np.array([[1, "x"], [None, "y"]], dtype=object))
     assert frame.to_dict(as_series=False) == {"x0": [1, None], "x1": ["x", "y"]}

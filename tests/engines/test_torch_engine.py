@@ -340,6 +340,11 @@ def test_a_device_that_is_not_there_is_refused(engine, model, name, monkeypatch)
     )
 
 
+def test_other_engines_ask_for_no_device(engine, monkeypatch):
+    monkeypatch.setenv("LIMPIDE_DEVICE", "abacus")
+    assert "," not in engine_versions()["torch"]
+
+
 def test_without_pytorch_the_command_that_installs_it_is_given(monkeypatch):
     for module in [name for name in sys.modules if name.startswith("limpide.engines.torch_")]:
         monkeypatch.delitem(sys.modules, module)

@@ -348,17 +348,23 @@ def _classes(n_distinct: int) -> Task:
     return "binary" if n_distinct == 2 else "multiclass"
 
 
+def stray_words(present: pl.Series) -> pl.Series:
+    """Which of these texts are words among numbers; none where words are more than a few, or codes."""
+    distinct = present.unique()
+    is_stray = present.is_in(distinct.filter(values.numbers(distinct).is_null()).implode())
+    are_few = int(is_stray.sum()) <= MAX_STRAY * len(present) and not values.has_codes(distinct)
+    return is_stray & are_few
+
+
 def _check_classes(where: str, present: pl.Series, n_distinct: int) -> None:
     """Words that are no classes: numbers with stray words among them, or a word of its own in every row."""
     if present.dtype != pl.String or len(present) < MIN_ROWS:
         return
-    distinct = present.unique()
-    stray = distinct.filter(values.numbers(distinct).is_null())
-    is_stray = present.is_in(stray.implode())
-    if int(is_stray.sum()) <= MAX_STRAY * len(present) and not values.has_codes(distinct):
+    is_stray = stray_words(present)
+    if is_stray.any():
         got = values.cells(present, is_stray)
         raise DataError(problem(where, _("numbers"), got, _("correct these cells or leave them empty")))
-    if n_distinct > len(present) / 2 and values.date_format(distinct.head(200)):
+    if n_distinct > len(present) / 2 and values.date_format(present.unique().head(200)):
         raise _dates_as_answers(where, str(present[0]))
     if n_distinct > len(present) / 2:
         got = _("{n} different words in {rows} rows").format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -110,12 +111,13 @@ def _from_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
 def _series(name: str, cells: Sequence[Any]) -> pl.Series:
     """A column of Python values; NaN, NaT and pandas' NA are missing, a mixture becomes text."""
     known = [None if cell is None or _is_unequal(cell) else cell for cell in cells]
-    try:
-        return pl.Series(name, known, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        if all(isinstance(cell, int | float | np.number) for cell in known if cell is not None):
-            return pl.Series(name, [None if cell is None else float(cell) for cell in known], pl.Float64)
-        return pl.Series(name, [None if cell is None else str(cell) for cell in known], pl.String)
+    with suppress(TypeError, OverflowError, pl.exceptions.PolarsError):
+        found = pl.Series(name, known, strict=True)
+        if found.dtype != pl.Object:
+            return found
+    if all(isinstance(cell, int | float | np.number) for cell in known if cell is not None):
+        return pl.Series(name, [None if cell is None else float(cell) for cell in known], pl.Float64)
+    return pl.Series(name, [None if cell is None else str(cell) for cell in known], pl.String)
 
 
 def _is_unequal(cell: Any) -> bool:

@@ -13,6 +13,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
@@ -376,4 +377,7 @@ def _torch_version() -> str:
     if not _is_installed("torch"):
         return _("not installed")
     engine = sys.modules.get("limpide.engines.torch_engine")
-    return _version("torch") + (f", {engine.choose_device()}" if engine else "")
+    # a device that is not there stops those who want it
+    with suppress(RecipeError):
+        return _version("torch") + (f", {engine.choose_device()}" if engine else "")
+    return _version("torch")

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from limpide.data import values
-from limpide.data.columns import MAX_CLASSES, MAX_STRAY, Task, infer_task, take_target, understand
+from limpide.data.columns import MAX_CLASSES, MAX_STRAY, Task, infer_task, stray_words, take_target, understand
 from limpide.data.dataset import Column, Note, named_kinds
 from limpide.data.hashes import row_hashes
 from limpide.data.parts import stacked
@@ -93,6 +93,9 @@ def plan_stream(choices: Choices, stream: TableStream) -> Plan:
     _inputs, answers, _notes = take_target(both, name, given.kinds.get(name, ""))
     task, is_guessed = given.task, given.task is None
     if task is None:
+        if answers.dtype == pl.String and stray_words(answers).any():
+            # these rows are from here and there
+            raise _stray_answers(stream, name)
         task, why = infer_task(answers)
         choices.record("data.task", task, why)
     _settle_split(choices, head, task)
@@ -116,6 +119,23 @@ def plan_stream(choices: Choices, stream: TableStream) -> Plan:
     return Plan(
         stream, choices.recipe, name, task, is_guessed, columns, still, head.estimated_size() / len(head), notes
     )
+
+
+def _stray_answers(stream: TableStream, name: str) -> DataError:
+    """The words among the numbers of a target, in the first piece that has any."""
+    for piece in stream.pieces():
+        answers = piece.frame[name]
+        wrong = values.unreadable(answers, values.numbers(answers))
+        if wrong.any():
+            break
+    return DataError(_unreadable(piece, name, answers, wrong))
+
+
+def _unreadable(piece: Piece, name: str, answers: pl.Series, wrong: pl.Series) -> str:
+    """Cells of a target that are no numbers."""
+    where = _("{file}, target {name}").format(file=piece.file, name=name)
+    got, mend = values.cells(answers, wrong, first=piece.first), _("correct these cells or leave them empty")
+    return problem(where, _("numbers"), got, mend)
 
 
 def _settle_split(choices: Choices, head: pl.DataFrame, task: str) -> None:
@@ -176,8 +196,7 @@ class Survey:
             series = cut.frame[self.plan.target]
             wrong = values.unreadable(series, cut.answers)
             if wrong.any():
-                where = _("{file}, target {name}").format(file=cut.piece.file, name=self.plan.target)
-                self.problems.append(problem(where, _("numbers"), values.cells(series, wrong, first=cut.piece.first)))
+                self.problems.append(_unreadable(cut.piece, self.plan.target, series, wrong))
             return
         for word, n in cut.answers.drop_nulls().rename("word").value_counts(name="n").iter_rows():
             self.labels[word] += n
