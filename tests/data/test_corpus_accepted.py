@@ -12,6 +12,7 @@ import pytest
 from limpide.data import values
 from limpide.data.sources import open_source
 from limpide.job import prepare
+from tests.data.exports import EXPORTS
 from tests.data.nasty import (
     HERE,
     HOUSES,
@@ -420,7 +421,7 @@ WARNED = [
     ),
     Nasty("second-sheet.xlsx", lambda: book([["x"]], second_sheet), "accepted", options={"sheet": "2"}),
 ]
-CASES = [*ACCEPTED, *WARNED]
+CASES = [*ACCEPTED, *WARNED, *EXPORTS]
 
 
 def put(tmp_path, case):

@@ -319,3 +319,45 @@ def test_pictures_to_learn_from_are_centred_when_asked(here):
     assert open_source("drawn?centre=no&size=14x14").treated[0].said == ""
     with pytest.raises(DataError, match="drawn, centre: expected yes or no, got 'perhaps'"):
         open_source("drawn?centre=perhaps")
+
+
+@pytest.mark.parametrize(
+    ("cells", "got"),
+    [
+        (("21 °C", "70 °F"), "column x: expected numbers in '°C' as in a.csv, got '°F'; write all of them in one unit"),
+        (("7 %", "7"), "column x: expected numbers in '%' as in a.csv, got no unit; write all of them in one unit"),
+        (("7 kg", "7"), ""),
+    ],
+)
+def test_files_of_one_table_are_in_one_unit(here, cells, got):
+    (here / "parts").mkdir()
+    for name, cell in zip("ab", cells):
+        (here / "parts" / f"{name}.csv").write_text("x,y\n" + "".join(f"{i}{cell},{i}.5\n" for i in range(1, 9)))
+    if not got:
+        assert open_source("parts", "y").inputs["x"].to_list() == [*range(17, 90, 10)] * 2
+        return
+    with pytest.raises(DataError) as caught:
+        open_source("parts", "y")
+    assert list(caught.value.problems) == [f"b.csv, {got}"]
+
+
+def test_files_of_one_table_that_write_dates_in_other_orders_are_told_apart(here):
+    (here / "parts").mkdir()
+    (here / "parts" / "eu.csv").write_text("day,y\n" + "".join(f"{i + 1:02}/03/2024,{i}.5\n" for i in range(28)))
+    (here / "parts" / "us.csv").write_text("day,y\n" + "".join(f"03/{i + 1:02}/2024,{i}.5\n" for i in range(28)))
+    with pytest.raises(DataError) as caught:
+        open_source("parts", "y")
+    assert list(caught.value.problems) == [
+        "parts: expected at least one column to learn from, got day (text); say what a column is with its kind, number "
+        "or category",
+        "day: dates written in several ways, such as '01/03/2024' (row 1), '03/13/2024' (row 41): kept as "
+        "words; write all of them one way",
+    ]
+
+
+def test_a_warning_of_one_of_several_files_names_it(here):
+    (here / "parts").mkdir()
+    (here / "parts" / "a.csv").write_text("x,y\n" + "".join(f"{i},{i}.5\n" for i in range(30)))
+    (here / "parts" / "b.csv").write_text('x,y\n"1,250",2\n"2,500",3\n')
+    warned = [(note.where, note.text[:40]) for note in open_source("parts", "y").notes if note.level == "warning"]
+    assert ("b.csv, column x", "nothing tells whether '1,250' (row 1) ha") in warned

@@ -30,6 +30,9 @@ MIN_ROWS = 20
 MAX_STRAY = 0.1
 """A column of text is numbers when no larger part of it is words."""
 
+MIN_NUMBERS = 4
+"""With fewer different numbers, 0, 1, 2 and 3+ are words like others."""
+
 MANY_ROWS = 1 << 16
 """From here on threads share the columns."""
 
@@ -225,12 +228,29 @@ def _notes_on(series: pl.Series, column: Column) -> list[Note]:
             n=format_count(n)
         )
     elif column.kind in ("identifier", "text"):
-        text = _("left out: {why}").format(why=column.why)
+        left_out = Note("warning", column.name, _("left out: {why}").format(why=column.why))
+        return [left_out, *_mostly_numbers(series)]
     elif column.kind == "constant":
         return [Note("info", column.name, _("left out: {why}").format(why=column.why))]
     else:
-        return _alike(series) if column.kind == "category" else []
+        return [*_alike(series), *_mostly_numbers(series)] if column.kind == "category" else []
     return [Note("warning", column.name, text)]
+
+
+def _mostly_numbers(series: pl.Series) -> list[Note]:
+    """A warning where words keep numbers from being read as such, and are too many to be strays."""
+    if series.dtype != pl.String or values.has_codes(series):
+        return []
+    known = values.cleaned(series)
+    is_word = known.is_not_null() & values.by_distinct(known, values.numbers).is_null()
+    n, n_words = known.count(), int(is_word.sum())
+    if not 0 < n_words <= n / 2 or known.filter(~is_word).n_unique() < MIN_NUMBERS:
+        return []
+    text = _(
+        "{n} of its {all} cells are numbers, and others keep them words: {cells}; to have numbers, correct these or "
+        "leave them empty"
+    ).format(n=format_count(n - n_words), all=format_count(n), cells=values.cells(series, is_word, limit=2))
+    return [Note("warning", str(series.name), text)]
 
 
 def _alike(series: pl.Series) -> list[Note]:

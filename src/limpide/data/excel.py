@@ -45,12 +45,17 @@ def read_excel(where: str, content: bytes, asked: Asked) -> Table:
         parts = {entry.filename.lstrip("/"): entry for entry in archives.entries(where, archive)}
         limits.check_size(where, sum(entry.file_size for entry in parts.values()))
         sheets, is_1904 = _sheets(where, archive, parts)
-        sheet = chosen_sheet(where, sheets, asked)
         styles = styles_of(_xml(where, archive, parts, "xl/styles.xml"))
         with limits.foreign(where, _("a whole workbook"), _("save it again")):
             has_strings = STRINGS in parts
             strings = strings_of(_part(where, archive, parts, STRINGS)) if has_strings else []
-            grid = grid_of(where, _part(where, archive, parts, sheet.place), strings, styles, is_1904)
+            for sheet in _in_turn(where, sheets, asked):
+                grid = grid_of(where, _part(where, archive, parts, sheet.place), strings, styles, is_1904)
+                if _is_table(grid):
+                    break
+            else:
+                sheet = chosen_sheet(where, sheets, asked)
+                grid = grid_of(where, _part(where, archive, parts, sheet.place), strings, styles, is_1904)
     return _table(where, grid, sheet, [other.name for other in sheets], asked)
 
 
@@ -71,6 +76,18 @@ def chosen_sheet(where: str, sheets: list[Sheet], asked: Asked) -> Sheet:
     if given.isdecimal() and 1 <= int(given[:9]) <= len(sheets):
         return sheets[int(given[:9]) - 1]
     raise UnknownName(_("{file}, sheet").format(file=where), given, names)
+
+
+def _in_turn(where: str, sheets: list[Sheet], asked: Asked) -> list[Sheet]:
+    """The sheets to look at for a table: the chosen one, and where nobody chose it, the others that people see."""
+    chosen = chosen_sheet(where, sheets, asked)
+    is_open = asked.given.sheet is None and asked.former is None
+    return [chosen, *(sheet for sheet in sheets if is_open and sheet.is_visible and sheet != chosen)]
+
+
+def _is_table(grid: Grid) -> bool:
+    """False for a sheet of words about the others: fewer than two rows of two cells."""
+    return sum(len(row) > 1 for row in grid.rows.values()) > 1
 
 
 def sheet_notes(where: str, sheet: str, names: list[str], asked: Asked) -> list[Note]:

@@ -9,7 +9,7 @@ import statistics
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import polars as pl
@@ -266,8 +266,29 @@ def _guess_header(top: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
         if column and cell not in _MISSING and sum(map(_is_value, column)) >= 0.8 * len(column)
     ]
     if above:
-        return not all(map(_is_value, above))
+        return not all(map(_is_value, above)) or _are_steps(top, body)
     return not any(cell and cell in column for cell, column in zip(top, columns))
+
+
+def _are_steps(top: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """True where the numbers in the first row count years, or all columns from 0 or 1, and no other row does so."""
+    places = [i for i, cell in enumerate(top) if values.WHOLE_NUMBER.fullmatch(cell)]
+    rows = [[row[i] for i in places if i < len(row)] for row in [top, *body]]
+    first, step = _first_and_step(rows[0])
+    if not step or any(_first_and_step(row)[1] for row in rows[1:]):
+        return False
+    is_all = len(places) == len(top)
+    is_count = is_all and len(places) > 3 and first in (0, 1) and step == 1
+    return is_count or (len(places) > 1 + is_all and all(1800 <= int(cell) <= 2200 for cell in rows[0]))
+
+
+def _first_and_step(cells: Sequence[str]) -> tuple[int, int]:
+    """Where whole numbers begin and by how much each is more than the one before; a step of 0 where that differs."""
+    if len(cells) < 2 or not all(values.WHOLE_NUMBER.fullmatch(cell) for cell in cells):
+        return 0, 0
+    numbers = [int(cell) for cell in cells]
+    steps = {after - before for before, after in pairwise(numbers)}
+    return numbers[0], steps.pop() if len(steps) == 1 else 0
 
 
 def _is_value(cell: str) -> bool:

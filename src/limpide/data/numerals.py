@@ -18,11 +18,11 @@ from limpide.data import values
 from limpide.data.dataset import Note
 from limpide.i18n import _, format_written
 
-SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
+SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 CURRENCIES = (
     "€ $ £ ¥ ₹ ₽ ₩ ₺ ₴ ₫ ₪ kr zł Kč Ft CHF EUR USD GBP JPY CAD AUD NZD CNY INR SEK NOK DKK PLN CZK HUF BRL ZAR XOF "
-    "XAF MAD"
+    "XAF MAD US$ CA$ C$ A$ NZ$ HK$ S$ R$ Rs Rs. Fr. SFr. kr."
 )
 UNITS = (
     "% ‰ kg g mg µg t km m cm mm µm nm m² m³ m2 m3 km² km2 cm² cm³ ha l L cl dl mL ml hl lb lbs oz ft in yd mi s ms "
@@ -40,6 +40,12 @@ ENOUGH = 0.9
 """The part of a column's cells that must be numbers for the others to be strays among them."""
 
 N_HEAD = 100
+NUMBER_GROUP = 6
+"""Where `pattern` has the number."""
+
+_MONEY = "|".join(sorted(map(re.escape, CURRENCIES.split()), key=len, reverse=True))
+NOTHING = rf"^(?:({_MONEY})[{SPACES}]*-|-[{SPACES}]*({_MONEY}))$"
+"""No money at all, as a spreadsheet's accounts show it."""
 
 
 class Marks(NamedTuple):
@@ -77,7 +83,7 @@ class Numerals:
 
 @cache
 def pattern(decimal: str, thousands: str | None = None) -> str:
-    """What a number looks like with this decimal mark: opening, sign, unit, sign, number, unit, sign, closing.
+    """What a number looks like with this decimal mark: its unit, signs and brackets are groups of their own.
 
     thousands  the only mark allowed between groups of three digits; "" allows none, None any but the decimal mark
     """
@@ -93,7 +99,8 @@ def pattern(decimal: str, thousands: str | None = None) -> str:
     before, after = "|".join(words[0]), "|".join(words[0] + words[1])
     space, sign = f"[{SPACES}]*", "[+\\-\N{MINUS SIGN}]?"
     return (
-        rf"^(\(?)({sign}){space}({before})?{space}({sign})((?:{number})(?:[eE][+-]?[0-9]+)?){space}({after})?(-?)(\)?)$"
+        rf"^({before})?{space}(\(?){space}({sign}){space}({before})?{space}({sign})"
+        rf"((?:{number})(?:[eE][+-]?[0-9]+)?){space}(-?){space}({after})?(-?)(\)?)$"
     )
 
 
@@ -139,12 +146,13 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
     >>> plain(pl.Series(["12,5/20", "08/20"]), Marks()).series.to_list()
     [12.5, 8.0]
     """
-    head = values.cleaned(series.head(N_HEAD)).drop_nulls()
+    head = _without_nothing(values.cleaned(series.head(N_HEAD)).drop_nulls())
     if len(head) and head.str.contains(OUT_OF).all():
         return _out_of_one_number(values.cleaned(series), marks)
     if not is_sure and sum(map(is_numeral, head)) < len(head) / 2:
         return None
-    text = values.cleaned(series)
+    cleaned = values.cleaned(series)
+    text = _without_nothing(cleaned)
     known = text.drop_nulls()
     if values.has_codes(known):
         return None
@@ -155,7 +163,17 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
     n = int(is_numeral_at.sum())
     if not n or (not is_sure and n < ENOUGH * len(known)):
         return None
-    return _with_marks(text, masks, marks)
+    found = _with_marks(text, masks, marks)
+    is_nothing = (cleaned != text).fill_null(False)
+    if not is_nothing.any() or found.series.dtype == pl.String:
+        return found
+    note = _("{cell} is read as 0, as a spreadsheet's accounts show it").format(cell=_first(cleaned, is_nothing))
+    return replace(found, notes=(*found.notes, Note("warning", series.name, note)))
+
+
+def _without_nothing(text: pl.Series) -> pl.Series:
+    """The same cells with "$ -" as "$ 0"."""
+    return text.str.replace(NOTHING, "${1}0 ${2}")
 
 
 def _out_of_one_number(text: pl.Series, marks: Marks) -> Numerals | None:
@@ -261,30 +279,32 @@ def _in_one_unit(text: pl.Series, decimal: str, thousands: str | None, is_mixed:
 def _parts(text: pl.Series, decimal: str, thousands: str | None) -> pl.DataFrame:
     """Each numeral as a computer writes it, and its unit; null where a cell is none."""
     groups = text.str.extract_groups(pattern(decimal, thousands)).struct.unnest()
-    is_found = groups["5"].is_not_null()
-    opened, sign, before, sign_2, number, after, sign_3, closed = (
+    is_found = groups[str(NUMBER_GROUP)].is_not_null()
+    first, opened, sign, before, sign_2, number, sign_3, after, sign_4, closed = (
         groups[name].fill_null("") for name in groups.columns
     )
+    signs = sign + sign_2 + sign_3 + sign_4
     number = number.str.replace_all(f"[{SPACES}{APOSTROPHES}{_other(decimal)}]", "").str.replace(",", ".", literal=True)
-    is_minus = (sign + sign_2 + sign_3).str.contains("[-\N{MINUS SIGN}]") | (opened != "")
-    # brackets come in pairs, and two signs are no number
-    is_found &= ((opened == "") == (closed == "")) & ((sign + sign_2 + sign_3 + opened).str.len_chars() <= 1)
+    is_minus = signs.str.contains("[-\N{MINUS SIGN}]") | (opened != "")
+    # brackets come in pairs, two signs are no number, nor are two currencies
+    is_found &= ((opened == "") == (closed == "")) & ((signs + opened).str.len_chars() <= 1)
+    is_found &= (first == "") | ((before + after) == "")
     number = ("-" + number).zip_with(is_minus, number)
     return pl.DataFrame(
-        [number.set(~is_found, None).alias("number"), (before + after).set(~is_found, None).alias("unit")]
+        [number.set(~is_found, None).alias("number"), (first + before + after).set(~is_found, None).alias("unit")]
     )
 
 
 def _seen_decimals(text: pl.Series, decimal: str, is_mixed: bool) -> frozenset[str]:
     if is_mixed:
         return frozenset(".,")
-    has_mark = text.str.extract(pattern(decimal), 5).str.contains("[.,]").fill_null(False).any()
+    has_mark = text.str.extract(pattern(decimal), NUMBER_GROUP).str.contains("[.,]").fill_null(False).any()
     return frozenset(decimal) if has_mark else frozenset()
 
 
 def _seen_thousands(text: pl.Series, decimal: str) -> str:
     """The mark between thousands, where one is seen."""
-    numbers = text.str.extract(pattern(decimal), 5).drop_nulls()
+    numbers = text.str.extract(pattern(decimal), NUMBER_GROUP).drop_nulls()
     for marks in (_other(decimal), SPACES, APOSTROPHES):
         if numbers.str.contains(f"[0-9][{marks}][0-9]{{3}}").any():
             return marks[0]

@@ -6,14 +6,16 @@ import glob
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from limpide.data import limits, values
+from limpide.data import limits, numerals, values
 from limpide.data.dataset import Note
 from limpide.data.reading import Asked
 from limpide.data.tables import TableFile, read_table
+from limpide.data.tidying import date_doubts
 from limpide.errors import DataError, problem
 from limpide.i18n import _, format_count, ngettext
 
@@ -56,17 +58,27 @@ def read_parts(name: str, files: Sequence[Path], asked: Asked | None = None) -> 
         except DataError as error:
             problems += error.problems
             continue
-        # the same is guessed of every file
-        notes += [note for note in table.notes if not tables or note.level == "warning"]
+        # the same is guessed of every file; a warning is of one
+        notes += [
+            note if note.level == "info" else replace(note, where=_in_file(file.name, note.where))
+            for note in table.notes
+            if not tables or note.level == "warning"
+        ]
         tables.append(table)
     if problems:
         raise DataError(*problems)
     check_columns([(file.name, table.frame.columns) for file, table in zip(files, tables, strict=True)])
+    _check_units([(file.name, table) for file, table in zip(files, tables, strict=True)])
     text = ngettext("{n} file read as one table", "{n} files read as one table", len(files))
     notes.insert(0, Note("info", name, text.format(n=format_count(len(files)))))
     frame = stacked([table.frame for table in tables])
     limits.check_shape(name, len(frame), frame.width)
+    notes += date_doubts(frame.get_columns(), asked or Asked())
     return TableFile(frame, notes, files_sha256(files), tables[0].reading)
+
+
+def _in_file(file: str, where: str) -> str:
+    return where if where == file else _("{file}, column {name}").format(file=file, name=where)
 
 
 def check_columns(files: Sequence[tuple[str, Sequence[str]]]) -> None:
@@ -82,6 +94,27 @@ def check_columns(files: Sequence[tuple[str, Sequence[str]]]) -> None:
                 got = _("columns without {lacking} and with {more} besides")
             got = got.format(lacking=", ".join(lacking), more=", ".join(more))
             problems.append(problem(name, _("the columns of {file}").format(file=first), got))
+    if problems:
+        raise DataError(*problems)
+
+
+def _check_units(files: Sequence[tuple[str, TableFile]]) -> None:
+    """DataError naming every column of numbers that is written in another unit in one file than in another."""
+    problems = []
+    for column in files[0][1].frame.columns:
+        units = [
+            (name, table.reading.units.get(column, ""))
+            for name, table in files
+            if table.frame[column].dtype.is_numeric()
+        ]
+        first, unit = next(((name, unit) for name, unit in units if unit), ("", ""))
+        for name, other in units:
+            # a number without a unit is taken for one in that of the others, but 45 for no share
+            if unit and other != unit and (other or unit in numerals.SHARES):
+                place = _("{file}, column {name}").format(file=name, name=column)
+                expected = _("numbers in {unit} as in {file}").format(unit=repr(unit), file=first)
+                got = repr(other) if other else _("no unit")
+                problems.append(problem(place, expected, got, _("write all of them in one unit")))
     if problems:
         raise DataError(*problems)
 

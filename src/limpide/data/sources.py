@@ -347,7 +347,8 @@ def _from_table(name: str, source: str, table: Table, digest: str, wanted: Wante
     columns, more = understand(inputs.with_columns(answers), target, kinds, dates=reading.dates or "day")
     if not any(column.is_feature for column in columns):
         mend = _("say what a column is with its kind, number or category")
-        raise DataError(problem(name, _("at least one column to learn from"), named_kinds(columns), mend))
+        doubts = [f"{note.where}: {note.text}" for note in notes if note.level == "warning" and note.where in inputs]
+        raise DataError(problem(name, _("at least one column to learn from"), named_kinds(columns), mend), *doubts)
     columns = with_units(columns, reading.units)
     reading = replace(reading, cells=_cells(frame, columns, answers))
     return Dataset(name, source, inputs, answers, columns, (*notes, *missing, *more), digest, reading=reading)

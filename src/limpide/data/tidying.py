@@ -25,7 +25,8 @@ MIN_BELOW = 5
 """Rows that show that the one above them is none of them."""
 
 _TOTAL = re.compile(
-    r"(grand |sub-?)?(totale?s?|totaux|sums?|sommes?|summe|suma|gesamt|average|mean|moyennes?|mittelwert|media)\b\W*",
+    r"(grand |sub-?|sous-?)?(totale?s?|totaux|sums?|sommes?|summe|suma|gesamt(summe|ergebnis)?|zwischensumme|average"
+    r"|mean|moyennes?|mittelwert|media)( g[ée]n[ée]ra(l|le|ux)| general[e]?| geral)?\b\W*",
     re.IGNORECASE,
 )
 _REMARK = re.compile(r"[:*©(]|\w\s+\w+\s+\w")
@@ -54,11 +55,16 @@ def tidied(
         text = ngettext("{n} blank row left out", "{n} blank rows left out", n_blank)
         notes.append(Note("info", where, text.format(n=format_count(n_blank))))
     if form.has_header:
+        notes += _gap_notes(where, frame)
         frame, doubts = _without_names(frame)
         notes += [Note("warning", where, text) for text in doubts]
+    marks = _marks(asked, form.decimal, form.delimiter)
     if asked.given.footer is None:
-        n_end = _end_of(frame)
+        n_end = _end_of(frame, marks)
         frame, reading = frame.head(len(frame) - n_end), replace(reading, footer=(reading.footer or 0) + n_end or None)
+    if asked.given.footer != 0:
+        frame, doubts = _without_totals(frame, marks)
+        notes += [Note("warning", where, text) for text in doubts]
     if reading.footer:
         text = ngettext(
             "{n} row at the end is no part of the table and was left out; the option footer=0 keeps it",
@@ -96,6 +102,22 @@ def _form_notes(where: str, form: TextForm, asked: Asked) -> list[Note]:
     return notes
 
 
+def _gap_notes(where: str, frame: pl.DataFrame) -> list[Note]:
+    """A warning where an empty column without a name stands between others, as between two tables."""
+    gaps = [
+        i + 1
+        for i, column in enumerate(frame)
+        if 0 < i < frame.width - 1 and column.name == f"column_{i + 1}" and not values.words(column).count()
+    ]
+    if not gaps:
+        return []
+    text = _(
+        "column {n} is empty and has no name, as between two tables side by side: all is read as one table; keep one "
+        "in the file, or drop the columns of the other"
+    )
+    return [Note("warning", where, text.format(n=gaps[0]))]
+
+
 def with_numbers(
     frame: pl.DataFrame,
     notes: list[Note],
@@ -130,7 +152,7 @@ def with_numbers(
             units |= {column.name: found.unit} if found.unit else {}
     if asked.former is not None:
         notes += _unit_notes(frame, asked.former, units)
-    notes += _date_doubts(columns, asked)
+    notes += date_doubts(columns, asked)
     # a mark that only some columns use is no mark of the table: said for all of them, it would change the others
     marks_seen: dict[str, Any] = {
         name: next(iter(found - {""})) if len(found - {""}) == 1 else None for name, found in seen.items()
@@ -204,7 +226,7 @@ def _first_of_dates(columns: Sequence[pl.Series]) -> str | None:
     return None if not pairs else "month" if proves_month and not proves_day else "day"
 
 
-def _date_doubts(columns: Sequence[pl.Series], asked: Asked) -> list[Note]:
+def date_doubts(columns: Sequence[pl.Series], asked: Asked) -> list[Note]:
     """A warning for each column whose cells are dates, but not all written one way."""
     notes = []
     for column in columns:
@@ -316,15 +338,15 @@ def is_footer(cells: Sequence[str], width: int) -> bool:
     return len(cells) < width and 2 * len(filled) <= width and not numerals.is_numeral(filled[0].strip())
 
 
-def _end_of(frame: pl.DataFrame) -> int:
+def _end_of(frame: pl.DataFrame, marks: Marks) -> int:
     """How many rows at the end are totals or remarks."""
     n = 0
-    while n < MOST_FOOTERS and len(frame) - n > 2 and frame.width > 1 and _is_end(frame.head(len(frame) - n)):
+    while n < MOST_FOOTERS and len(frame) - n > 2 and frame.width > 1 and _is_end(frame.head(len(frame) - n), marks):
         n += 1
     return n
 
 
-def _is_end(frame: pl.DataFrame) -> bool:
+def _is_end(frame: pl.DataFrame, marks: Marks) -> bool:
     """True when the last row is a remark in an empty row, or totals.
 
     A word such as total is not enough, for it may be a name: cells are blank, or are the sum or mean of those above.
@@ -336,14 +358,46 @@ def _is_end(frame: pl.DataFrame) -> bool:
         return bool(_REMARK.search(cells[0]) or _TOTAL.fullmatch(cells[0]))
     if not filled or not _TOTAL.fullmatch(filled[0]):
         return False
-    return n_blank >= len(cells) / 3 or any(map(_is_total, frame))
+    return n_blank >= len(cells) / 3 or _has_total(frame, marks)
 
 
-def _is_total(column: pl.Series) -> bool:
-    """True for numbers of which the last is the sum or the mean of the others."""
-    read = values.numbers(column)
+def _without_totals(frame: pl.DataFrame, marks: Marks) -> tuple[pl.DataFrame, list[str]]:
+    """The rows without the totals among them, and what is to be said of it.
+
+    Each row called so must be the sum of those since the last one, or of all: one that is not shows that the word is
+    a name.
+    """
+    if frame.width < 2 or frame.dtypes[0] != pl.String:
+        return frame, []
+    is_called = values.cleaned(frame.to_series(0)).str.contains(f"(?i)^(?:{_TOTAL.pattern})$").fill_null(False)
+    totals, start = is_called.arg_true().to_list(), 0
+    for row in totals:
+        if not _has_total(frame[start : row + 1], marks):
+            above = frame[:row].filter(~is_called[:row])
+            if not _has_total(above.vstack(frame[row]), marks):
+                return frame, []
+        start = row + 1
+    if not totals:
+        return frame, []
+    text = ngettext(
+        "{n} row of totals among the others left out: row {row}; the option footer=0 keeps it",
+        "{n} rows of totals among the others left out, the first of them row {row}; the option footer=0 keeps them",
+        len(totals),
+    )
+    is_row = pl.Series(range(len(frame))).is_in(totals)
+    return frame.filter(~is_row), [text.format(n=format_count(len(totals)), row=format_count(totals[0] + 1))]
+
+
+def _has_total(frame: pl.DataFrame, marks: Marks) -> bool:
+    return any(_is_total(column, marks) for column in frame)
+
+
+def _is_total(column: pl.Series, marks: Marks) -> bool:
+    """True for numbers of which the last is the sum or the mean of the others, and these are not all alike."""
+    found = numerals.plain(column, marks) if column.dtype == pl.String else None
+    read = values.numbers(column if found is None else found.series)
     above, end = read.head(-1).drop_nulls(), read[-1]
-    if not len(above) or end is None:
+    if above.n_unique() < 2 or end is None:
         return False
     totals = float(above.sum()), float(cast(float, above.mean()))
     return any(abs(total - end) <= 1e-6 * max(abs(total), 1e-9) for total in totals)

@@ -16,14 +16,15 @@ from limpide.i18n import _
 
 MISSING_WORDS = (
     "", "NA", "N/A", "n/a", "na", "#N/A", "<NA>", "NULL", "Null", "null", "None", "none", "NaN", "NAN", "nan", "?",
-    "-", "--", "\N{EN DASH}", "\N{EM DASH}", ".", "...", "NaT", "#N/D", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!",
-    "#NAME?",
+    "-", "--", "\N{EN DASH}", "\N{EM DASH}", ".", "...", ":", "NaT", "#N/D", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!",
+    "#NAME?", "#NULL!", "#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#NOM?", "#NUL!", "#¡VALOR!",
+    "#¡DIV/0!", "k.A.", "k. A.", "n.d.", "n. d.", "n.a.", "n. a.", "n.v.", "s.o.",
 )  # fmt: skip
 
 FALSE_TRUE = (
     ("no", "yes"), ("non", "oui"), ("false", "true"), ("faux", "vrai"), ("n", "y"), ("f", "t"), ("off", "on"),
     ("n", "o"), ("nein", "ja"), ("falsch", "wahr"), ("falso", "verdadero"), ("falso", "vero"), ("no", "si"),
-    ("no", "sí"), ("no", "sì"), ("nee", "ja"),
+    ("no", "sí"), ("no", "sì"), ("nee", "ja"), ("n", "j"), ("não", "sim"), ("nej", "ja"),
 )  # fmt: skip
 
 DAY_FIRST = (

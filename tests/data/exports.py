@@ -1,0 +1,133 @@
+"""Files as programs and offices export them: statements, surveys, accounts, statistics."""
+
+from __future__ import annotations
+
+from tests.data.nasty import HOUSES, NAMES, N, Nasty, book, comma, rows, write
+
+SUM = sum(HOUSES["price"])
+HALF = N // 2
+COUNTS = [i % 9 + 1 for i in range(N)]
+
+
+def text(file, content, *says, encoding="utf-8", **more):
+    """A file of text: accepted with these warnings, or without any."""
+    return Nasty(file, lambda: content.encode(encoding), "warned" if says else "accepted", says, **more)
+
+
+def added(name, cells, read, delimiter=",", **more):
+    """The houses with one more column: the cells in the file, and what they are read as."""
+    mark = {";": ","}.get(delimiter, ".")
+    return {"content": write(delimiter, mark, **{name: cells}), "holds": {**HOUSES, name: read}, **more}
+
+
+def with_subtotals() -> str:
+    lines = write(";", ",", town=[f"{town} {i}" for i, town in enumerate(HOUSES["town"])]).splitlines()
+    lines = [";".join(line.split(";")[2::-1] + line.split(";")[3:]) for line in lines]  # the town comes first
+    half = sum(HOUSES["price"][:HALF])
+    lines.insert(HALF + 1, f"Sous-total;;;{comma('', half)}")
+    lines += [f"Sous-total;;;{comma('', SUM - half)}", f"TOTAL GÉNÉRAL;;;{comma('', SUM)}"]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def with_written_totals() -> str:
+    """Amounts whose sums alone have a mark of thousands, and no cell of whose totals is empty."""
+    amounts = [90.5 + i for i in range(N)]
+    lines = ["town;amount;price", *(f"Lyon {i};{comma('', a)};{comma('', a * 2)}" for i, a in enumerate(amounts))]
+    for place, cells in ((HALF + 1, amounts[:HALF]), (N + 2, amounts)):
+        shown = (f"{sum(cells) * k:,.1f}".translate(str.maketrans(",.", ".,")) for k in (1, 2))
+        lines.insert(place, ";".join(["Gesamtsumme", *shown]))
+    return "\n".join(lines) + "\n"
+
+
+def side_by_side() -> str:
+    other = [f";;{'place' if not i else f'p{i % 3}'};{i or 'people'}" for i in range(N + 1)]
+    return "\n".join(line + end for line, end in zip(write(";", ",").splitlines(), other, strict=True)) + "\n"
+
+
+def behind_a_cover(made):
+    """A workbook whose first sheet says what the second holds."""
+    data = made.create_sheet("data")
+    for row in [NAMES, *rows()]:
+        data.append(row)
+
+
+def renamed(*names) -> str:
+    """The numbers of the houses under other names."""
+    return "\n".join([",".join(names), *(f"{a},{b},{c}" for a, b, _town, c in rows())]) + "\n"
+
+
+EXPORTS = [
+    text("sap-minus.csv", **added("due", ["1.250,50-", "12,00", "3,75-"] * 8, [-1250.5, 12, -3.75] * 8, ";")),
+    text("sap-minus-eur.csv", **added("due", ["12,50- EUR", "3,75 EUR"] * 12, [-12.5, 3.75] * 12, ";")),
+    text(
+        "excel-accounts.csv",
+        write("\t", due=[" $ 1,200.00 ", " $ (12.50)", " $ -   ", "$(3.25)"] * 6),
+        "'$ -' (row 3) is read as 0",
+        holds={**HOUSES, "due": [1200, -12.5, 0, -3.25] * 6},
+    ),
+    text(
+        "excel-accounts-euro.csv",
+        write(";", ",", due=[" 1.200,00 € ", "- 12,50 €", " -   € "] * 8),
+        "is read as 0",
+        holds={**HOUSES, "due": [1200, -12.5, 0] * 8},
+    ),
+    text("us-dollars.csv", **added("due", [f"US$ {i}.50" for i in range(N)], [i + 0.5 for i in range(N)])),
+    text("reais.csv", **added("due", [f"R$ {i},50" for i in range(N)], [i + 0.5 for i in range(N)], ";")),
+    text("figure-spaces.csv", **added("due", ["1\u2007200,5", "12,5"] * 12, [1200.5, 12.5] * 12, ";")),
+    text("german-gaps.csv", **added("due", ["k. A.", "1,5", "k.A.", "2,5"] * 6, [None, 1.5, None, 2.5] * 6, ";")),
+    text("french-gaps.csv", **added("due", ["n.d.", "1,5", "s.o.", "2,5"] * 6, [None, 1.5, None, 2.5] * 6, ";")),
+    text("german-excel.csv", **added("due", ["#WERT!", "#NV", "7,5", "2,5"] * 6, [None, None, 7.5, 2.5] * 6, ";")),
+    text("french-excel.csv", **added("due", ["#VALEUR!", "#NUL!", "7,5", "2,5"] * 6, [None, None, 7.5, 2.5] * 6, ";")),
+    text("spanish-excel.csv", **added("due", ["#¡VALOR!", "#¡DIV/0!", "7,5"] * 8, [None, None, 7.5] * 8, ";")),
+    text(
+        "censored.csv",
+        write(";", ",", lead=["<0,5", "0,7", "1,2", "3,4", "5,6", "7,8"] * 4),
+        "20 of its 24 cells are numbers, and others keep them words: '<0,5' (row 1), '<0,5' (row 7) and 2 more",
+    ),
+    text("ja-nein.csv", **added("loft", ["J", "N"] * 12, ["J", "N"] * 12)),
+    text(
+        "subtotals.csv",
+        with_subtotals(),
+        "1 row of totals among the others left out: row 13; the option footer=0 keeps it",
+        "2 rows at the end are no part of the table",
+        holds={name: HOUSES[name] for name in ("area", "rooms", "price")},
+    ),
+    text(
+        "sums-with-thousands.csv",
+        with_written_totals(),
+        "2 rows of totals among the others left out, the first of them row 13",
+        holds={"amount": [90.5 + i for i in range(N)]},
+    ),
+    text(
+        "media-is-a-town.csv",
+        write(town=["Media", "Lyon", "Nice"] * 8, rooms=[3] * N),
+        holds={"town": ["Media", "Lyon", "Nice"] * 8},
+    ),
+    text("side-by-side.csv", side_by_side(), "column 5 is empty and has no name, as between two tables side by side"),
+    text("world-bank.csv", **added("2021", COUNTS, COUNTS) | {"content": write(**{"2021": COUNTS})}),
+    text(
+        "years.csv",
+        renamed("2019", "2020", "2021"),
+        holds={"2019": HOUSES["area"], "2020": HOUSES["rooms"]},
+        target="2021",
+    ),
+    text(
+        "eurostat.tsv",
+        "\n".join(["unit,geo\\TIME_PERIOD\t2020 \t2021 ", *(f"PC,G{i % 5}\t: \t{i + 0.5} " for i in range(3)),
+                   *(f"PC,G{i % 5}\t{i % 7 + 0.25} \t{i + 0.5} " for i in range(3, N))]) + "\n",
+        holds={"2020": [None] * 3 + [i % 7 + 0.25 for i in range(3, N)]},
+        target="2021",
+    ),
+    text(
+        "pandas-without-names.csv",
+        "\n".join(["0,1,2,3", *(f"{a},{b},{t},{c}" for a, b, t, c in rows())]) + "\n",
+        holds=dict(zip("0123", HOUSES.values(), strict=True)),
+        target="3",
+    ),
+    Nasty(
+        "cover.xlsx",
+        lambda: book([["This file holds"], ["all houses"], ["version 2"]], behind_a_cover),
+        "warned",
+        ['read the sheet "data"; the others are Sheet; the option sheet changes it'],
+    ),
+]  # fmt: skip
