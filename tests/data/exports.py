@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
+import datetime
+
 from tests.data.nasty import HOUSES, NAMES, N, Nasty, book, comma, rows, write
 
 SUM = sum(HOUSES["price"])
 HALF = N // 2
 COUNTS = [i % 9 + 1 for i in range(N)]
+
+
+DAYS = [datetime.datetime(2020 + i // 12, 1 + i % 12, 1 + i) for i in range(N)]
+FRENCH = [
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+]
+SHORT = ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."]
+GERMAN = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+]
+
+
+def days(write_day, delimiter=",", read=None):
+    """The houses with a column of dates, and these as they are read."""
+    return added("sold", [write_day(day) for day in DAYS], read or DAYS, delimiter)
 
 
 def text(file, content, *says, encoding="utf-8", **more):
@@ -84,6 +123,27 @@ EXPORTS = [
         write(";", ",", lead=["<0,5", "0,7", "1,2", "3,4", "5,6", "7,8"] * 4),
         "20 of its 24 cells are numbers, and others keep them words: '<0,5' (row 1), '<0,5' (row 7) and 2 more",
     ),
+    text("french-months.csv", **days(lambda d: f"{d.day}{'er' * (d.day == 1)} {FRENCH[d.month - 1]} {d.year}", ";")),
+    text("french-short-months.csv", **days(lambda d: f"{d:%d}-{SHORT[d.month - 1]}-{d:%y}", ";")),
+    text("german-months.csv", **days(lambda d: f"{d.day}. {GERMAN[d.month - 1]} {d.year}", ";")),
+    text("stata-dates.csv", **days(lambda d: f"{d:%d%b%Y}".lower())),
+    text("months-alone.csv", **days(lambda d: f"{d:%Y-%m}", read=[d.replace(day=1) for d in DAYS])),
+    text(
+        "school-years.csv",
+        **added("year", ["2009-10", "2010-11", "2011-12"] * 8, ["2009-10", "2010-11", "2011-12"] * 8),
+    ),
+    text(
+        "log-times.csv",
+        **days(lambda d: f'"{d:%Y-%m-%d %H:%M:%S},250"', read=[d.replace(microsecond=250_000) for d in DAYS]),
+    ),
+    text(
+        "google-forms.csv",
+        **days(lambda d: f"{d:%Y/%m/%d} 8:05:11 AM UTC+2", read=[d.replace(hour=6, minute=5, second=11) for d in DAYS]),
+    ),
+    text(
+        "us-afternoons.csv",
+        **days(lambda d: f"{d.month}/{d.day}/{d:%y} 1:05 PM", read=[d.replace(hour=13, minute=5) for d in DAYS]),
+    ),
     text("ja-nein.csv", **added("loft", ["J", "N"] * 12, ["J", "N"] * 12)),
     text(
         "subtotals.csv",
@@ -113,8 +173,14 @@ EXPORTS = [
     ),
     text(
         "eurostat.tsv",
-        "\n".join(["unit,geo\\TIME_PERIOD\t2020 \t2021 ", *(f"PC,G{i % 5}\t: \t{i + 0.5} " for i in range(3)),
-                   *(f"PC,G{i % 5}\t{i % 7 + 0.25} \t{i + 0.5} " for i in range(3, N))]) + "\n",
+        "\n".join(
+            [
+                "unit,geo\\TIME_PERIOD\t2020 \t2021 ",
+                *(f"PC,G{i % 5}\t: \t{i + 0.5} " for i in range(3)),
+                *(f"PC,G{i % 5}\t{i % 7 + 0.25} \t{i + 0.5} " for i in range(3, N)),
+            ]
+        )
+        + "\n",
         holds={"2020": [None] * 3 + [i % 7 + 0.25 for i in range(3, N)]},
         target="2021",
     ),
@@ -130,4 +196,4 @@ EXPORTS = [
         "warned",
         ['read the sheet "data"; the others are Sheet; the option sheet changes it'],
     ),
-]  # fmt: skip
+]

@@ -266,7 +266,8 @@ def _in_one_unit(text: pl.Series, decimal: str, thousands: str | None, is_mixed:
         # 1.3 / 100 is 0.013000000000000001 to a computer, and 0.013 to everybody else
         number = (number.cast(pl.Float64) / SHARES[found[0]]).round_sig_figs(15).cast(pl.String)
     if found:
-        row = int((unit == found[0]).arg_max() or 0)
+        is_shown = (unit == found[0]).fill_null(False)
+        row = int(((is_shown & (number != "0")) if (number != "0").any() else is_shown).arg_max() or 0)
         notes.append(_left_out(str(text.name), found[0], text[row], number[row]))
     is_stray = text.is_not_null() & number.is_null()
     series = number.fill_null(text) if is_stray.any() else values.typed(number)

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from limpide.data.date_words import plain_date
 from limpide.i18n import _
 
 MISSING_WORDS = (
@@ -30,7 +31,8 @@ FALSE_TRUE = (
 DAY_FIRST = (
     "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%d %m %Y",
     "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M",
-    "%d/%m/%y %H:%M", "%d/%m/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p",
+    "%d/%m/%y %H:%M", "%d/%m/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p", "%d/%m/%y %H:%M:%S", "%d.%m.%y %H:%M",
+    "%d/%m/%y %I:%M %p", "%d/%m/%y %I:%M:%S %p",
 )  # fmt: skip
 DATE_FORMATS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d",
@@ -39,6 +41,7 @@ DATE_FORMATS = (
     *DAY_FIRST,
     *(form.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m") for form in DAY_FIRST),
     "%d %B %Y", "%d-%B-%Y", "%d-%B-%y", "%B %d, %Y", "%B %d %Y", "%d %B %Y %H:%M:%S", "%d %B %Y %H:%M",
+    "%d %B %y", "%Y/%m/%d %I:%M:%S %p", "%Y/%m/%d %I:%M:%S %p %z",
 )  # fmt: skip
 """Tried in this order: where day and month cannot be told apart, the day comes first unless something else is said."""
 
@@ -49,6 +52,7 @@ _SHAPES = {
 }  # fmt: skip
 _DATE = re.compile(r"\d{1,4}[-/. ]\s?\w|[^\W\d_]{3,9} \d{1,2},? \d{4}")
 ISO_FORMATS = tuple(form for form in DATE_FORMATS if form.startswith("%Y-"))
+_SCHOOL_YEAR = re.compile(r"(\d{4})-(\d\d)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 GROUP = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 """A comma and three digits: 1,234 is one thousand and some to many, and little more than one to others."""
@@ -144,9 +148,12 @@ def date_format(series: pl.Series, first: str = "day") -> str | None:
     '%m/%d/%Y'
     """
     text = cleaned(series).drop_nulls()
-    if not len(text) or not _DATE.match(text[0]):
+    if not len(text) or not _DATE.match(plain_date(text[0])):
         return None
     head = text.head(200)
+    years = [_SCHOOL_YEAR.fullmatch(cell) for cell in head]
+    if all(year and (int(year[1]) + 1) % 100 == int(year[2]) for year in years):
+        return None  # 2010-11 is November, unless 2009-10 is all there is besides
     odd = head.filter(dates(head).is_null()) if head.str.contains(r"^\d{4}-").any() else head
     probe = str(odd[0] if len(odd) else head[0])
     for form in _tried(probe, first):
@@ -179,7 +186,8 @@ def several_date_formats(series: pl.Series) -> str:
 
 def _tried(cell: str, first: str) -> list[str]:
     """The formats that a cell has the shape of, in the order of preference."""
-    fitting = [form for form in DATE_FORMATS if _shape(form).fullmatch(cell)]
+    written = {cell, plain_date(cell)}
+    fitting = [form for form in DATE_FORMATS if any(map(_shape(form).fullmatch, written))]
     return sorted(fitting, key=lambda form: form.startswith("%d")) if first == "month" else fitting
 
 
@@ -207,17 +215,25 @@ def dates(series: pl.Series, form: str = "") -> pl.Series:
     """
     if series.dtype == pl.String:
         text = cleaned(series)
-        values = _parsed(text, form) if form else pl.Series(series.name, [None] * len(series), pl.Datetime("us"))
-        for iso in ISO_FORMATS:
-            if values.null_count() == text.null_count():
-                break
-            values = values.fill_null(_parsed(text, iso))
+        values = _read_dates(text, form)
+        if values.null_count() > text.null_count():
+            plain = by_distinct(text, lambda words: words.map_elements(plain_date, pl.String))
+            values = values if plain.equals(text) else values.fill_null(_read_dates(plain, form))
         return values
     if isinstance(series.dtype, pl.Datetime):
         return series.dt.replace_time_zone(None).cast(pl.Datetime("us"))
     if series.dtype == pl.Date:
         return series.cast(pl.Datetime("us"))
     return pl.Series(series.name, [None] * len(series), pl.Datetime("us"))
+
+
+def _read_dates(text: pl.Series, form: str) -> pl.Series:
+    values = _parsed(text, form) if form else pl.Series(text.name, [None] * len(text), pl.Datetime("us"))
+    for iso in ISO_FORMATS:
+        if values.null_count() == text.null_count():
+            break
+        values = values.fill_null(_parsed(text, iso))
+    return values
 
 
 def _parsed(text: pl.Series, form: str) -> pl.Series:

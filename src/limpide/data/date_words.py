@@ -1,0 +1,44 @@
+"""Dates as people and programs write them in words: 1er mars 2024, 3. Okt. 2024, 01jan2020, 8:05:00 AM UTC+2."""
+
+from __future__ import annotations
+
+import re
+
+NAMES = (
+    ("January", "janvier janv januar jänner jän januari enero ene gennaio gen janeiro"),
+    ("February", "février fevrier févr fevr fév februar februari febrero febbraio fevereiro fev"),
+    ("March", "mars märz maerz mär mrz maart mrt marzo março"),
+    ("April", "avril avr abril abr aprile"),
+    ("May", "mai mei mayo maggio mag maio"),
+    ("June", "juin juni junio jun giugno giu junho"),
+    ("July", "juillet juil juill juli julio luglio lug julho"),
+    ("August", "août aout augustus agosto ago"),
+    ("September", "septembre sept septiembre setiembre settembre setembro set"),
+    ("October", "octobre oktober okt octubre ottobre ott outubro out"),
+    ("November", "novembre noviembre novembro"),
+    ("December", "décembre decembre déc dezember dez december diciembre dicembre dic dezembro"),
+)
+"""The months in French, German, Dutch, Spanish, Italian and Portuguese; in English the first three letters do too."""
+
+_MONTHS = {word: name for name, words in NAMES for word in (name.lower(), name[:3].lower(), *words.split())}
+_RULES = (
+    (re.compile(r"^(\d{1,2})(?:er|st|nd|rd|th|[.º])?[- ]?(?=[^\W\d_]{3})"), r"\1 "),
+    (re.compile(r"(?<=[^\W\d_])\.?(?:-| de |(?=\d{4}$)|(?<=\.))"), " "),
+    (re.compile(r" de "), " "),
+    (re.compile(r"(:\d\d),(\d{1,6})$"), r"\1.\2"),
+    (re.compile(r"^(\d{4}-\d\d)$"), r"\1-01"),
+)
+_ZONE = re.compile(r" (?:UTC|GMT)(?:([+-])(\d{1,2})(?::?(\d\d))?)?$")
+
+
+def plain_date(cell: str) -> str:
+    """The same date as numbers and English months; a month alone is its first day.
+
+    >>> plain_date("1er janv. 2024"), plain_date("01jan2020"), plain_date("2024/05/01 8:00:11 AM UTC+2")
+    ('1 January 2024', '01 January 2020', '2024/05/01 8:00:11 AM +0200')
+    """
+    cell = re.sub(r"[^\W\d_]{3,}\.?", lambda found: _MONTHS.get(found[0].lower().rstrip("."), found[0]), cell)
+    for pattern, new in _RULES:
+        cell = pattern.sub(new, cell)
+    cell = _ZONE.sub(lambda found: f" {found[1] or '+'}{int(found[2] or 0):02}{found[3] or '00'}", cell)
+    return " ".join(cell.split())
