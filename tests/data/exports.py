@@ -163,6 +163,7 @@ EXPORTS = [
         write(town=["Media", "Lyon", "Nice"] * 8, rooms=[3] * N),
         holds={"town": ["Media", "Lyon", "Nice"] * 8},
     ),
+    text("delimiter-at-the-end.tsv", write("\t").replace("\n", "\t\n").replace("\t\n", "\n", 1)),
     text("side-by-side.csv", side_by_side(), "column 5 is empty and has no name, as between two tables side by side"),
     text("world-bank.csv", **added("2021", COUNTS, COUNTS) | {"content": write(**{"2021": COUNTS})}),
     text(

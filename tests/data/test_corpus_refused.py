@@ -1,6 +1,7 @@
 """Nasty but realistic files that are refused, each with all its problems: the file, the row, the column, the mend."""
 
 import gzip
+import json
 import lzma
 import pickle
 import re
@@ -39,6 +40,8 @@ CSV = write()
 EXPECTED = "expected a CSV, TSV, JSON, Parquet or Excel file, got "
 SAVE = "open it in what made it, and save the table as .csv or .xlsx"
 AGAIN = "download it again: it is cut or damaged"
+ONE_OBJECT = "expected one array of objects, or an object a line, got one object that holds"
+NAME_ALL = "as in all rows below; give each column a name, and where commas are decimal marks, separate cells by something else"
 LEAVE = "leave the column out with the option drop, or write its parts as columns of their own"
 
 
@@ -81,8 +84,18 @@ TEXTS = [
     refused(
         "name-lacking.csv",
         "rooms,price\n" + "\n".join(f"house {i},{i},{i * 7}" for i in range(9)) + "\n",
-        "name-lacking.csv, line 2: expected 2 cells as in the first row, got 3 cells",
-        *(f"name-lacking.csv, line {i}: expected 2 cells as in the first row, got 3 cells" for i in range(3, 11)),
+        f"name-lacking.csv, line 2: expected 2 cells as in the first row, got 3 cells, {NAME_ALL}",
+    ),
+    refused(
+        "r-write-table.txt",
+        '"x" "y"\n' + "".join(f'"{i}" {i}.5 "{i % 3}"\n' for i in range(1, 30)),
+        f"r-write-table.txt, line 2: expected 2 cells as in the first row, got 3 cells, {NAME_ALL}",
+        target="y",
+    ),
+    refused(
+        "commas-among-commas.csv",
+        write(shown=lambda _name, v: str(v).replace(".", ",")),
+        f"commas-among-commas.csv, line 2: expected 4 cells as in the first row, got 6 cells, {NAME_ALL}",
     ),
     refused(
         "open-quote.csv",
@@ -305,6 +318,16 @@ OTHERS = [
         lambda: json_lines([{"a": 1, "b": {"c": 2}}, {"a": [1, 2], "b": 3}]),
         f"nested.jsonl, line 1, b: expected one value, got an object; {LEAVE}",
         f"nested.jsonl, line 2, a: expected one value, got an array; {LEAVE}",
+    ),
+    refused(
+        "answer-of-a-server.json",
+        lambda: json.dumps({"count": 2, "results": objects()}, indent=1).encode(),
+        f"answer-of-a-server.json: {ONE_OBJECT} the rows in 'results'; save that list as a file of its own",
+    ),
+    refused(
+        "columns.json",
+        lambda: json.dumps({name: dict(enumerate(cells)) for name, cells in HOUSES.items()}).encode(),
+        f"columns.json: {ONE_OBJECT} the columns 'area', 'rooms', 'town', 'price'; write one object for each row",
     ),
     refused(
         "broken.jsonl",

@@ -112,6 +112,9 @@ def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | 
     decimal = asked.given.decimal_said or guess_decimal([cell.strip() for row in cells for cell in row])
     before = asked.former.decimal if asked.former else None
     top = [cell.strip() for cell in cells[0]]
+    below = cells[1:]
+    if below and all(len(row) == len(top) + 1 and not row[-1].strip() for row in below):
+        top.append("")  # every row but that of the names ends with a delimiter
     width = len(top)
     has_header = _has_header(cells, asked)
     body = cells[1:] if has_header else cells
@@ -202,7 +205,8 @@ def _are_numbers(rows: Sequence[Sequence[str]], width: int) -> bool:
     """True when spaces stand between numbers rather than between the words of a text."""
     cells = [cell for row in rows[1:] or rows for cell in row]
     n = sum(cell in _MISSING or is_numeral(cell) for cell in cells)
-    return width > 1 and n > 0.6 * len(cells) and all(len(row) == width for row in rows)
+    is_even = all(len(row) == width for row in rows[1:]) and len(rows[0]) in (width, width - 1)
+    return width > 1 and n > 0.6 * len(cells) and is_even
 
 
 def _first_row(rows: Sequence[Row]) -> int:

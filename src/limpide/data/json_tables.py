@@ -56,6 +56,8 @@ def read_json(where: str, content: bytes, asked: Asked) -> Table:
         raise DataError(problem(where, _("objects of a few levels"), _("very many levels"))) from None
     if len(problems) > MAX_SHOWN:
         problems = [*problems[:MAX_SHOWN], _("{file}: more of the same").format(file=where)]
+    if problems and not is_array:
+        problems = _one_object(where, source) or problems
     if problems:
         raise DataError(*problems)
     if not columns.blocks:
@@ -144,6 +146,26 @@ def _array(where: str, source: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise DataError(problem(place, _("an object"), _kind(row), _("write one object for each row")))
         yield place, row
+
+
+def _one_object(where: str, source: bytes) -> list[str]:
+    """The problem of a file that is one object around the whole table, or nothing."""
+    try:
+        read = _loads(source)
+    except (ValueError, RecursionError):
+        return []
+    inside = [
+        name
+        for name, value in read.items()
+        if isinstance(value, list) and len(value) > 1 and all(isinstance(row, dict) for row in value)
+    ]
+    is_around = len(read) > 1 and all(isinstance(value, (dict, list)) for value in read.values())
+    if not inside and not is_around:
+        return []
+    names = ", ".join(map(repr, inside or read))
+    got = _("one object that holds the rows in {names}") if inside else _("one object that holds the columns {names}")
+    mend = _("save that list as a file of its own") if inside else _("write one object for each row")
+    return [problem(where, _("one array of objects, or an object a line"), got.format(names=names), mend)]
 
 
 def _loads(text: bytes) -> Any:

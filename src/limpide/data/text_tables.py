@@ -241,7 +241,7 @@ def _odd_rows(source: bytes, form: TextForm) -> OddRows:
     n = 0
     try:
         for line, cells in _all_rows(source, form.delimiter):
-            if line <= form.start or not any(cell.strip() for cell in cells):
+            if line <= form.skip_lines or not any(cell.strip() for cell in cells):
                 continue
             n += 1
             if len(cells) != width:
@@ -262,12 +262,17 @@ def _odd_end(found: OddRows, width: int) -> int:
 
 
 def _ragged(where: str, found: OddRows, width: int) -> list[str]:
-    """A problem for each of the first odd rows, and one for the others."""
+    """A problem for each of the first odd rows, and one for the others; a single one where no row is like the first."""
     problems: list[str] = []
-    for row in found.odd[:MAX_SHOWN]:
+    widths = {len(row.cells) for row in found.odd}
+    is_first = found.is_fully_read and len(found.odd) == found.n > 1 == len(widths) and min(widths) > width
+    for row in found.odd[: 1 if is_first else MAX_SHOWN]:
         got = ngettext("{n} cell", "{n} cells", len(row.cells)).format(n=len(row.cells))
         place = _("{file}, line {line}").format(file=where, line=row.line)
         expected = ngettext("{n} cell as in the first row", "{n} cells as in the first row", width).format(n=width)
+        if is_first:
+            mend = _("give each column a name, and where commas are decimal marks, separate cells by something else")
+            return [problem(place, expected, _("{cells}, as in all rows below").format(cells=got), mend)]
         problems.append(problem(place, expected, got))
     n_more = len(found.odd) - MAX_SHOWN
     if n_more > 0:
