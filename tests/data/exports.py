@@ -144,6 +144,13 @@ EXPORTS = [
         "us-afternoons.csv",
         **days(lambda d: f"{d.month}/{d.day}/{d:%y} 1:05 PM", read=[d.replace(hour=13, minute=5) for d in DAYS]),
     ),
+    text("ages.csv", **added("age", ["1 an", "3 ans", "12 ans", "1,5 an"] * 6, [1, 3, 12, 1.5] * 6, ";")),
+    text("square-feet.csv", **added("lot", ["1200 sq ft", "950 sq ft", "2 sq ft"] * 8, [1200, 950, 2] * 8)),
+    text("seats.csv", **added("seat", ["12A", "3A", "14A"] * 8, ["12A", "3A", "14A"] * 8)),
+    text("two-terms.csv", **added("term", ["36 months", "60 months"] * 12, ["36 months", "60 months"] * 12)),
+    text("arabic-digits.csv", **added("age", ["٣٥", "١٨٫٥", "٤"] * 8, [35, 18.5, 4] * 8)),
+    text("text-of-excel.csv", **added("lot", ['="12"', '="7"', '="950"'] * 8, [12, 7, 950] * 8)),
+    text("codes-of-excel.csv", **added("lot", ['="0012"', '="0007"'] * 12, ["0012", "0007"] * 12)),
     text("ja-nein.csv", **added("loft", ["J", "N"] * 12, ["J", "N"] * 12)),
     text(
         "subtotals.csv",

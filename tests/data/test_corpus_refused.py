@@ -41,7 +41,10 @@ EXPECTED = "expected a CSV, TSV, JSON, Parquet or Excel file, got "
 SAVE = "open it in what made it, and save the table as .csv or .xlsx"
 AGAIN = "download it again: it is cut or damaged"
 ONE_OBJECT = "expected one array of objects, or an object a line, got one object that holds"
-NAME_ALL = "as in all rows below; give each column a name, and where commas are decimal marks, separate cells by something else"
+NAME_ALL = (
+    "as in all rows below; give each column a name, and where commas are decimal marks, separate cells by something "
+    "else"
+)
 LEAVE = "leave the column out with the option drop, or write its parts as columns of their own"
 
 

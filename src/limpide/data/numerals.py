@@ -43,6 +43,11 @@ N_HEAD = 100
 NUMBER_GROUP = 6
 """Where `pattern` has the number."""
 
+MIN_SHARED = 3
+"""Different numbers before a word that all cells share: 36 months and 60 months are two words."""
+EASTERN = ("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٫٬", "01234567890123456789.,")
+_WORDED = rf"^([+-]?[0-9][0-9.,{SPACES}{APOSTROPHES}]*?)[{SPACES}]*([^\W\d_][^\d]{{0,19}})$"
+
 _MONEY = "|".join(sorted(map(re.escape, CURRENCIES.split()), key=len, reverse=True))
 NOTHING = rf"^(?:({_MONEY})[{SPACES}]*-|-[{SPACES}]*({_MONEY}))$"
 """No money at all, as a spreadsheet's accounts show it."""
@@ -146,11 +151,14 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
     >>> plain(pl.Series(["12,5/20", "08/20"]), Marks()).series.to_list()
     [12.5, 8.0]
     """
+    series = _western(series)
     head = _without_nothing(values.cleaned(series.head(N_HEAD)).drop_nulls())
     if len(head) and head.str.contains(OUT_OF).all():
         return _out_of_one_number(values.cleaned(series), marks)
-    if not is_sure and sum(map(is_numeral, head)) < len(head) / 2:
-        return None
+    if sum(map(is_numeral, head)) < len(head) / 2:
+        found = _of_shared_unit(series, marks, is_sure)
+        if found is not None or not is_sure:
+            return found
     cleaned = values.cleaned(series)
     text = _without_nothing(cleaned)
     known = text.drop_nulls()
@@ -169,6 +177,34 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
         return found
     note = _("{cell} is read as 0, as a spreadsheet's accounts show it").format(cell=_first(cleaned, is_nothing))
     return replace(found, notes=(*found.notes, Note("warning", series.name, note)))
+
+
+def _western(series: pl.Series) -> pl.Series:
+    """The same text with Arabic and Persian digits as 0 to 9, and their marks as a point and a comma."""
+    if not series.head(N_HEAD).str.contains(f"[{EASTERN[0]}]").any():
+        return series
+    return series.str.replace_many(list(EASTERN[0]), list(EASTERN[1]))
+
+
+def _of_shared_unit(series: pl.Series, marks: Marks, is_sure: bool) -> Numerals | None:
+    """The numbers of a column whose cells all end with one word, or one and its plural: it says nothing of a cell."""
+    text = values.cleaned(series)
+    parts = text.str.extract_groups(_WORDED).struct.unnest()
+    number, word = parts["1"], parts["2"]
+    words = sorted(word.drop_nulls().unique(), key=len)
+    is_short = (word == words[0]).fill_null(False) if words else word.is_null()
+    is_plural = len(words) == 2 and words[1].startswith(words[0])
+    is_plural = is_plural and bool((values.numbers(number.filter(is_short)).abs() < 2).all())
+    is_shared = number.null_count() == text.null_count() and (len(words) == 1 or is_plural)
+    is_code = len(words) == 1 and len(words[0]) == 1 and words[0].isupper()
+    if not is_shared or is_code or (not is_sure and number.n_unique() < MIN_SHARED):
+        return None
+    found = plain(number, marks, is_sure=True)
+    if found is None or found.series.dtype == pl.String:
+        return None
+    row = int(text.is_not_null().arg_max() or 0)
+    notes = (*found.notes, _left_out(str(series.name), words[-1], text[row], f"{found.series[row]:.15g}"))
+    return replace(found, series=found.series.alias(series.name), unit=words[-1], notes=notes)
 
 
 def _without_nothing(text: pl.Series) -> pl.Series:

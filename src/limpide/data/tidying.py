@@ -21,6 +21,8 @@ from limpide.i18n import _, format_count, ngettext
 MOST_SHOWN = 60
 """Letters of a line left out that a note shows."""
 MOST_FOOTERS = 5
+HEAD_ROWS = 100
+_FORMULA = r"""^\s*="([^"]*)"\s*$"""
 MIN_BELOW = 5
 """Rows that show that the one above them is none of them."""
 
@@ -138,6 +140,7 @@ def with_numbers(
         if column.dtype != pl.String or not column.count() or asked.is_text(column.name):
             columns.append(column)
             continue
+        column = _without_formula(column)
         typed = values.typed(column)
         # where commas are the decimal marks, a point is no plain one
         is_foreign = (marks.decimal or marks.default) == "," and typed.dtype == pl.Float64
@@ -190,6 +193,12 @@ def with_units(columns: Sequence[Column], units: Mapping[str, str]) -> tuple[Col
             column = replace(column, why=text.format(why=column.why, unit=unit))
         told.append(column)
     return tuple(told)
+
+
+def _without_formula(column: pl.Series) -> pl.Series:
+    """The same cells with ="12" as 12: so programs keep a spreadsheet from changing a text."""
+    is_one = column.head(HEAD_ROWS).str.contains(_FORMULA).any()
+    return column.str.replace(_FORMULA, "$1") if is_one else column
 
 
 def _marks(asked: Asked, decimal: str | None, delimiter: str) -> Marks:
