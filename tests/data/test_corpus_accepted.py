@@ -11,6 +11,7 @@ import pytest
 
 from limpide.data import values
 from limpide.data.sources import open_source
+from limpide.i18n import set_language
 from limpide.job import prepare
 from tests.data.exports import EXPORTS
 from tests.data.nasty import (
@@ -475,6 +476,14 @@ def test_every_file_that_is_read_can_be_prepared(tmp_path, case):
     path = put(tmp_path, case)
     job = prepare(path, target=case.target, data_options=case.options, accept_leaks=["all"], engine="numpy")
     assert np.isfinite(job.parts["train"].x).all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
+def test_notes_in_french_say_as_much(tmp_path, case):
+    path = put(tmp_path, case)
+    english = [(note.level, note.where) for note in read(case, path).notes]
+    set_language("fr")
+    assert [(note.level, note.where) for note in read(case, path).notes] == english
 
 
 def test_there_are_enough_of_them():
