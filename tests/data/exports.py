@@ -78,6 +78,13 @@ def with_written_totals() -> str:
     return "\n".join(lines) + "\n"
 
 
+def qualtrics() -> str:
+    lines = write().splitlines()
+    questions = ",".join(f"What is the {name}?" for name in NAMES)
+    marks = ",".join(f'"{{""ImportId"":""QID{i}""}}"' for i in range(len(NAMES)))
+    return "\n".join([lines[0], questions, marks, *lines[1:]]) + "\n"
+
+
 def side_by_side() -> str:
     other = [f";;{'place' if not i else f'p{i % 3}'};{i or 'people'}" for i in range(N + 1)]
     return "\n".join(line + end for line, end in zip(write(";", ",").splitlines(), other, strict=True)) + "\n"
@@ -151,6 +158,22 @@ EXPORTS = [
     text("arabic-digits.csv", **added("age", ["٣٥", "١٨٫٥", "٤"] * 8, [35, 18.5, 4] * 8)),
     text("text-of-excel.csv", **added("lot", ['="12"', '="7"', '="950"'] * 8, [12, 7, 950] * 8)),
     text("codes-of-excel.csv", **added("lot", ['="0012"', '="0007"'] * 12, ["0012", "0007"] * 12)),
+    text("apostrophes.csv", **added("lot", ["'12", "'7", "'950"] * 8, [12, 7, 950] * 8)),
+    text("en-dashes.csv", **added("gain", ["–1.5", "2.5", "–3"] * 8, [-1.5, 2.5, -3] * 8)),
+    text("unseen-letters.csv", **added("gain", ["\u200e12", "7\u200b", "950"] * 8, [12, 7, 950] * 8)),
+    text(
+        "weekdays.csv",
+        **days(lambda d: f"{['Mo', 'Di', 'Mi', 'Do', 'Fr', 'Sa', 'So'][d.weekday()]}, {d:%d.%m.%Y}", ";"),
+    ),
+    text("javascript-dates.csv", **days(lambda d: f"{d:%a %b %d %Y}")),
+    text("french-hours.csv", **days(lambda d: f"{d:%d/%m/%Y} 8h05", ";", [d.replace(hour=8, minute=5) for d in DAYS])),
+    text("qualtrics.csv", qualtrics(), "two rows under the names say more of the columns, and were left out"),
+    text(
+        "points-among-whole-numbers.csv",
+        write(lot=["1.250", "950", "2.125"] * 8, area=range(N), price=range(N)),
+        "nothing tells whether the points of lot are decimal marks",
+        holds={"lot": [1.25, 950, 2.125] * 8},
+    ),
     text("ja-nein.csv", **added("loft", ["J", "N"] * 12, ["J", "N"] * 12)),
     text(
         "subtotals.csv",

@@ -20,8 +20,17 @@ NAMES = (
 )
 """The months in French, German, Dutch, Spanish, Italian and Portuguese; in English the first three letters do too."""
 
+DAYS = (
+    "lundi mardi mercredi jeudi vendredi samedi dimanche lun mer jeu ven sam dim "
+    "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun "
+    "montag dienstag mittwoch donnerstag freitag samstag sonntag mo di mi do fr sa so"
+)
+"""The days of the week in French, English and German; mar is March."""
+
 _MONTHS = {word: name for name, words in NAMES for word in (name.lower(), name[:3].lower(), *words.split())}
 _RULES = (
+    (re.compile(rf"^(?:{'|'.join(DAYS.split())})\b[.,]?\s+", re.IGNORECASE), ""),
+    (re.compile(r" (\d{1,2})h(\d\d)$"), r" \1:\2"),
     (re.compile(r"^(\d{1,2})(?:er|st|nd|rd|th|[.º])?[- ]?(?=[^\W\d_]{3})"), r"\1 "),
     (re.compile(r"(?<=[^\W\d_])\.?(?:-| de |(?=\d{4}$)|(?<=\.))"), " "),
     (re.compile(r" de "), " "),

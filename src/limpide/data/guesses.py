@@ -111,7 +111,7 @@ def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | 
     cells = [row.cells for row in rows]
     decimal = asked.given.decimal_said or guess_decimal([cell.strip() for row in cells for cell in row])
     before = asked.former.decimal if asked.former else None
-    top = [cell.strip() for cell in cells[0]]
+    top = [cell.strip().strip("\ufeff\u200b\u200e\u200f").strip() for cell in cells[0]]
     below = cells[1:]
     if below and all(len(row) == len(top) + 1 and not row[-1].strip() for row in below):
         top.append("")  # every row but that of the names ends with a delimiter
@@ -135,7 +135,7 @@ def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | 
         above=above,
         types=types,
         missing=tuple(sorted({cell for row in body for cell in row} & set(values.MISSING_WORDS) - {""})),
-        is_open=tuple(name for name, column in zip(names, columns) if delimiter == ";" and _may_be_thousands(column)),
+        is_open=tuple(name for name, column in zip(names, columns) if _may_be_thousands(column, delimiter == ";")),
     )
 
 
@@ -320,7 +320,11 @@ def _column_type(cells: Sequence[str], decimal: str | None) -> type[pl.DataType]
     return found or pl.String
 
 
-def _may_be_thousands(cells: Sequence[str]) -> bool:
-    """True when every number with a point has three digits behind it, as thousands would."""
+def _may_be_thousands(cells: Sequence[str], is_european: bool) -> bool:
+    """True when every number with a point has three digits behind it, as thousands would.
+
+    is_european  what else is known of the file speaks for it; if not, numbers without a point among them must do so
+    """
     pointed = [cell for cell in cells if "." in cell]
-    return len(pointed) > 2 and all("." in cell and AMBIGUOUS.fullmatch(cell) for cell in pointed)
+    is_whole = is_european or any(values.WHOLE_NUMBER.fullmatch(cell) for cell in cells)
+    return len(pointed) > 2 and is_whole and all(AMBIGUOUS.fullmatch(cell) for cell in pointed)

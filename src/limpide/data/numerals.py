@@ -19,6 +19,7 @@ from limpide.data.dataset import Note
 from limpide.i18n import _, format_written
 
 SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"
+MINUS = "\N{MINUS SIGN}\N{EN DASH}"
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 CURRENCIES = (
     "€ $ £ ¥ ₹ ₽ ₩ ₺ ₴ ₫ ₪ kr zł Kč Ft CHF EUR USD GBP JPY CAD AUD NZD CNY INR SEK NOK DKK PLN CZK HUF BRL ZAR XOF "
@@ -102,7 +103,7 @@ def pattern(decimal: str, thousands: str | None = None) -> str:
     number = rf"(?:{whole})(?:{re.escape(decimal)}[0-9]*)?|{re.escape(decimal)}[0-9]+"
     words = [sorted(map(re.escape, text.split()), key=len, reverse=True) for text in (CURRENCIES, UNITS)]
     before, after = "|".join(words[0]), "|".join(words[0] + words[1])
-    space, sign = f"[{SPACES}]*", "[+\\-\N{MINUS SIGN}]?"
+    space, sign = f"[{SPACES}]*", f"[+\\-{MINUS}]?"
     return (
         rf"^({before})?{space}(\(?){space}({sign}){space}({before})?{space}({sign})"
         rf"((?:{number})(?:[eE][+-]?[0-9]+)?){space}(-?){space}({after})?(-?)(\)?)$"
@@ -322,7 +323,7 @@ def _parts(text: pl.Series, decimal: str, thousands: str | None) -> pl.DataFrame
     )
     signs = sign + sign_2 + sign_3 + sign_4
     number = number.str.replace_all(f"[{SPACES}{APOSTROPHES}{_other(decimal)}]", "").str.replace(",", ".", literal=True)
-    is_minus = signs.str.contains("[-\N{MINUS SIGN}]") | (opened != "")
+    is_minus = signs.str.contains(f"[-{MINUS}]") | (opened != "")
     # brackets come in pairs, two signs are no number, nor are two currencies
     is_found &= ((opened == "") == (closed == "")) & ((signs + opened).str.len_chars() <= 1)
     is_found &= (first == "") | ((before + after) == "")

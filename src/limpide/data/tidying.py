@@ -22,7 +22,8 @@ MOST_SHOWN = 60
 """Letters of a line left out that a note shows."""
 MOST_FOOTERS = 5
 HEAD_ROWS = 100
-_FORMULA = r"""^\s*="([^"]*)"\s*$"""
+_WRAPPED = r"""^\s*(?:="([^"]*)"|'([0-9][^']*)'?)\s*$"""
+_INVISIBLE = "[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 MIN_BELOW = 5
 """Rows that show that the one above them is none of them."""
 
@@ -136,11 +137,10 @@ def with_numbers(
     columns: list[pl.Series] = []
     units: dict[str, str] = {}
     seen: dict[str, set[str]] = {"decimal": {decimal or ""}, "thousands": set()}
-    for column in missing_left_out(frame, notes, asked):
+    for column in map(_without_wrapping, missing_left_out(frame, notes, asked)):
         if column.dtype != pl.String or not column.count() or asked.is_text(column.name):
             columns.append(column)
             continue
-        column = _without_formula(column)
         typed = values.typed(column)
         # where commas are the decimal marks, a point is no plain one
         is_foreign = (marks.decimal or marks.default) == "," and typed.dtype == pl.Float64
@@ -195,10 +195,16 @@ def with_units(columns: Sequence[Column], units: Mapping[str, str]) -> tuple[Col
     return tuple(told)
 
 
-def _without_formula(column: pl.Series) -> pl.Series:
-    """The same cells with ="12" as 12: so programs keep a spreadsheet from changing a text."""
-    is_one = column.head(HEAD_ROWS).str.contains(_FORMULA).any()
-    return column.str.replace(_FORMULA, "$1") if is_one else column
+def _without_wrapping(column: pl.Series) -> pl.Series:
+    """The same cells with ="12" and '12 as 12, so written to keep a spreadsheet from changing them, and without letters
+    that nobody sees."""
+    if column.dtype != pl.String:
+        return column
+    if column.str.contains(_INVISIBLE).any():
+        column = column.str.replace_all(_INVISIBLE, "")
+    head = values.cleaned(column.head(HEAD_ROWS)).drop_nulls()
+    is_one = len(head) > 0 and bool(head.str.contains(_WRAPPED).all())
+    return column.str.replace(_WRAPPED, "$1$2") if is_one else column
 
 
 def _marks(asked: Asked, decimal: str | None, delimiter: str) -> Marks:
@@ -270,7 +276,10 @@ def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         )
         doubts.append(text.format(n=format_count(n), row=format_count(row)))
         frame = frame.filter(~is_again)
-    if _begins_with_units(frame):
+    if _is_of_qualtrics(frame):
+        doubts.append(_("two rows under the names say more of the columns, and were left out"))
+        frame = frame[2:]
+    elif _begins_with_units(frame):
         cells = ", ".join(repr(cell) for cell in _stripped(frame, 0) if cell)
         cells = cells if len(cells) <= MOST_SHOWN else cells[:MOST_SHOWN] + "..."
         doubts.append(
@@ -288,6 +297,11 @@ def _are_names(frame: pl.DataFrame) -> pl.Series:
             return is_again & False
         is_again &= (column.str.strip_chars("\ufeff \t") == column.name).fill_null(False)
     return is_again
+
+
+def _is_of_qualtrics(frame: pl.DataFrame) -> bool:
+    """True where the second row has the marks that this program of surveys puts under the questions."""
+    return len(frame) > MIN_BELOW and all(cell.startswith('{"ImportId"') for cell in _stripped(frame, 1))
 
 
 def _begins_with_units(frame: pl.DataFrame) -> bool:
