@@ -97,6 +97,11 @@ def behind_a_cover(made):
         data.append(row)
 
 
+def filtered(made):
+    for number in (5, 6):
+        made.active.row_dimensions[number].hidden = True
+
+
 def renamed(*names) -> str:
     """The numbers of the houses under other names."""
     return "\n".join([",".join(names), *(f"{a},{b},{c}" for a, b, _town, c in rows())]) + "\n"
@@ -220,6 +225,12 @@ EXPORTS = [
         "\n".join(["0,1,2,3", *(f"{a},{b},{t},{c}" for a, b, t, c in rows())]) + "\n",
         holds=dict(zip("0123", HOUSES.values(), strict=True)),
         target="3",
+    ),
+    Nasty(
+        "filtered.xlsx",
+        lambda: book([NAMES, *rows()], filtered),
+        "warned",
+        ["2 hidden rows are read like the others, the first of them row 5 of the sheet"],
     ),
     Nasty(
         "cover.xlsx",

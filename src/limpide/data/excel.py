@@ -189,8 +189,16 @@ def _check_formulas(where: str, grid: Grid) -> None:
 
 
 def _doubts(grid: Grid) -> list[str]:
+    doubts = []
+    if grid.hidden:
+        text = ngettext(
+            "{n} hidden row is read like the others: row {row} of the sheet",
+            "{n} hidden rows are read like the others, the first of them row {row} of the sheet",
+            len(grid.hidden),
+        )
+        doubts.append(text.format(n=format_count(len(grid.hidden)), row=format_count(grid.hidden[0])))
     if not grid.faulty:
-        return []
+        return doubts
     n = len(grid.faulty)
     text = ngettext(
         "{n} cell shows an error and is read as missing: {cells}",
@@ -198,7 +206,7 @@ def _doubts(grid: Grid) -> list[str]:
         n,
     )
     shown = ", ".join(grid.faulty[:MOST_SHOWN]) + (", ..." if n > MOST_SHOWN else "")
-    return [text.format(n=format_count(n), cells=shown)]
+    return [*doubts, text.format(n=format_count(n), cells=shown)]
 
 
 def _said(n_merged: int, grid: Grid) -> list[str]:

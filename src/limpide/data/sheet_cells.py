@@ -30,6 +30,7 @@ class Grid:
     faulty    cells that show an error such as #DIV/0!
     merged    (first row, last row, first column, last column) of cells merged into one
     n_times   cells that hold a time of the day
+    hidden    numbers of the rows that people do not see, as a filter leaves them
     """
 
     rows: dict[int, dict[int, str]] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Grid:
     faulty: list[str] = field(default_factory=list)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
     n_times: int = 0
+    hidden: list[int] = field(default_factory=list)
 
 
 def column_number(place: str) -> int:
@@ -208,6 +210,7 @@ class _Cells(_Walk):
         self.styles = _Known(lambda style: styles[int(style)] if int(style) < len(styles) else "")
         self.grid = Grid()
         self.number, self.row, self.column = 0, dict[int, str](), -1
+        self.is_hidden = False
         self.kind, self.style = "n", "0"
         self.has_formula, self.is_inline = False, False
 
@@ -230,6 +233,7 @@ class _Cells(_Walk):
             self.is_phonetic = True
         elif name == "row":
             self.number, self.row, self.column = int(given.get("r") or self.number + 1), {}, -1
+            self.is_hidden = given.get("hidden") in ("1", "true")
         elif name == "mergeCell":
             self.grid.merged.append(area(given.get("ref", "")))
 
@@ -245,6 +249,7 @@ class _Cells(_Walk):
             if self.row:
                 limits.check_shape(self.where, self.number, max(self.row) + 1)
                 self.grid.rows[self.number] = self.row
+                self.grid.hidden += [self.number] if self.is_hidden else []
             self.row = {}
         elif name == "rPh":
             self.is_phonetic = False
