@@ -179,6 +179,9 @@ EXPORTS = [
         "nothing tells whether the points of lot are decimal marks",
         holds={"lot": [1.25, 950, 2.125] * 8},
     ),
+    text(
+        "phones.csv", **added("tel", ["+33612345678", "+4915112345678"] * 12, ["+33612345678", "+4915112345678"] * 12)
+    ),
     text("ja-nein.csv", **added("loft", ["J", "N"] * 12, ["J", "N"] * 12)),
     text(
         "subtotals.csv",

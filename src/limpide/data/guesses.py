@@ -33,6 +33,7 @@ MOST_ABOVE = 30
 
 _CODE = re.compile(values.CODE)
 _MARK = re.compile(rf"\d+([.,]\d+)?{OUT_OF}")
+_PHONE = re.compile(values.PHONE)
 _MISSING = frozenset(values.MISSING_WORDS)
 _SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*\r?\n', re.IGNORECASE)
 
@@ -309,6 +310,8 @@ def _is_value(cell: str) -> bool:
 def _column_type(cells: Sequence[str], decimal: str | None) -> type[pl.DataType]:
     found: type[pl.DataType] | None = None
     for cell in cells:
+        if _PHONE.match(cell):
+            return pl.String
         if values.WHOLE_NUMBER.fullmatch(cell):
             found = found or pl.Int64
         elif cell not in _MISSING:

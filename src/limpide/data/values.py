@@ -65,6 +65,10 @@ LONG_CODE = r"^[+-]?\d{19,}$"
 """More digits than a number can keep apart."""
 
 
+PHONE = r"^\+\d{8,}$"
+"""A telephone number with the code of its country."""
+
+
 def cleaned(series: pl.Series) -> pl.Series:
     """Text without the spaces around it, and the words for a missing value made missing.
 
@@ -133,8 +137,10 @@ def numbers(series: pl.Series) -> pl.Series:
 
 
 def has_codes(series: pl.Series) -> bool:
-    """True when a text starts with a superfluous zero or is too long for a number: "007" is a name, not seven."""
-    return series.dtype == pl.String and bool(series.str.strip_chars().str.contains(f"{CODE}|{LONG_CODE}").any())
+    """True when a text is a code rather than a number: "007" is a name, not seven."""
+    return series.dtype == pl.String and bool(
+        series.str.strip_chars().str.contains(f"{CODE}|{LONG_CODE}|{PHONE}").any()
+    )
 
 
 def date_format(series: pl.Series, first: str = "day") -> str | None:
