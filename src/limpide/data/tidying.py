@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -15,24 +14,17 @@ from limpide.data.dataset import Column, Note
 from limpide.data.guesses import TextForm
 from limpide.data.numerals import Marks
 from limpide.data.reading import Asked, Reading, Table
+from limpide.data.totals import end_of, stripped, without_totals
 from limpide.errors import problem
 from limpide.i18n import _, format_count, ngettext
 
 MOST_SHOWN = 60
 """Letters of a line left out that a note shows."""
-MOST_FOOTERS = 5
 HEAD_ROWS = 100
 _WRAPPED = r"""^\s*(?:="([^"]*)"|'([0-9][^']*)'?)\s*$"""
 _INVISIBLE = "[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 MIN_BELOW = 5
 """Rows that show that the one above them is none of them."""
-
-_TOTAL = re.compile(
-    r"(grand |sub-?|sous-?)?(totale?s?|totaux|sums?|sommes?|summe|suma|gesamt(summe|ergebnis)?|zwischensumme|average"
-    r"|mean|moyennes?|mittelwert|media)( g[ée]n[ée]ra(l|le|ux)| general[e]?| geral)?\b\W*",
-    re.IGNORECASE,
-)
-_REMARK = re.compile(r"[:*©(]|\w\s+\w+\s+\w")
 
 
 def tidied(
@@ -63,10 +55,10 @@ def tidied(
         notes += [Note("warning", where, text) for text in doubts]
     marks = _marks(asked, form.decimal, form.delimiter)
     if asked.given.footer is None:
-        n_end = _end_of(frame, marks)
+        n_end = end_of(frame, marks)
         frame, reading = frame.head(len(frame) - n_end), replace(reading, footer=(reading.footer or 0) + n_end or None)
     if asked.given.footer != 0:
-        frame, doubts = _without_totals(frame, marks)
+        frame, doubts = without_totals(frame, marks)
         notes += [Note("warning", where, text) for text in doubts]
     if reading.footer:
         text = ngettext(
@@ -280,7 +272,7 @@ def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         doubts.append(_("two rows under the names say more of the columns, and were left out"))
         frame = frame[2:]
     elif _begins_with_units(frame):
-        cells = ", ".join(repr(cell) for cell in _stripped(frame, 0) if cell)
+        cells = ", ".join(repr(cell) for cell in stripped(frame, 0) if cell)
         cells = cells if len(cells) <= MOST_SHOWN else cells[:MOST_SHOWN] + "..."
         doubts.append(
             _("the row under the names says more of the columns, and was left out: {cells}").format(cells=cells)
@@ -301,7 +293,7 @@ def _are_names(frame: pl.DataFrame) -> pl.Series:
 
 def _is_of_qualtrics(frame: pl.DataFrame) -> bool:
     """True where the second row has the marks that this program of surveys puts under the questions."""
-    return len(frame) > MIN_BELOW and all(cell.startswith('{"ImportId"') for cell in _stripped(frame, 1))
+    return len(frame) > MIN_BELOW and all(cell.startswith('{"ImportId"') for cell in stripped(frame, 1))
 
 
 def _begins_with_units(frame: pl.DataFrame) -> bool:
@@ -309,7 +301,7 @@ def _begins_with_units(frame: pl.DataFrame) -> bool:
     if len(frame) < MIN_BELOW:
         return False
     n_units = 0
-    for column, cell in zip(frame, _stripped(frame, 0), strict=True):
+    for column, cell in zip(frame, stripped(frame, 0), strict=True):
         below = column[1:]
         if not cell:
             continue
@@ -320,10 +312,6 @@ def _begins_with_units(frame: pl.DataFrame) -> bool:
         if (below.str.strip_chars() == cell).any():
             return False  # a word of the column, or of those for a missing value
     return n_units > 1
-
-
-def _stripped(frame: pl.DataFrame, row: int) -> list[str]:
-    return ["" if cell is None else str(cell).strip() for cell in frame.row(row)]
 
 
 def filled_rows(frame: pl.DataFrame) -> pl.Series:
@@ -359,68 +347,3 @@ def is_footer(cells: Sequence[str], width: int) -> bool:
     """True for a short row at the end that is a remark or a total: words first, at most half of the table's width."""
     filled = [cell for cell in cells if cell.strip()]
     return len(cells) < width and 2 * len(filled) <= width and not numerals.is_numeral(filled[0].strip())
-
-
-def _end_of(frame: pl.DataFrame, marks: Marks) -> int:
-    """How many rows at the end are totals or remarks."""
-    n = 0
-    while n < MOST_FOOTERS and len(frame) - n > 2 and frame.width > 1 and _is_end(frame.head(len(frame) - n), marks):
-        n += 1
-    return n
-
-
-def _is_end(frame: pl.DataFrame, marks: Marks) -> bool:
-    """True when the last row is a remark in an empty row, or totals.
-
-    A word such as total is not enough, for it may be a name: cells are blank, or are the sum or mean of those above.
-    """
-    cells = _stripped(frame, -1)
-    filled = [cell for cell in cells if cell]
-    n_blank = len(cells) - len(filled)
-    if len(filled) == 1 and cells[0] and len(cells) > 2:
-        return bool(_REMARK.search(cells[0]) or _TOTAL.fullmatch(cells[0]))
-    if not filled or not _TOTAL.fullmatch(filled[0]):
-        return False
-    return n_blank >= len(cells) / 3 or _has_total(frame, marks)
-
-
-def _without_totals(frame: pl.DataFrame, marks: Marks) -> tuple[pl.DataFrame, list[str]]:
-    """The rows without the totals among them, and what is to be said of it.
-
-    Each row called so must be the sum of those since the last one, or of all: one that is not shows that the word is
-    a name.
-    """
-    if frame.width < 2 or frame.dtypes[0] != pl.String:
-        return frame, []
-    is_called = values.cleaned(frame.to_series(0)).str.contains(f"(?i)^(?:{_TOTAL.pattern})$").fill_null(False)
-    totals, start = is_called.arg_true().to_list(), 0
-    for row in totals:
-        if not _has_total(frame[start : row + 1], marks):
-            above = frame[:row].filter(~is_called[:row])
-            if not _has_total(above.vstack(frame[row]), marks):
-                return frame, []
-        start = row + 1
-    if not totals:
-        return frame, []
-    text = ngettext(
-        "{n} row of totals among the others left out: row {row}; the option footer=0 keeps it",
-        "{n} rows of totals among the others left out, the first of them row {row}; the option footer=0 keeps them",
-        len(totals),
-    )
-    is_row = pl.Series(range(len(frame))).is_in(totals)
-    return frame.filter(~is_row), [text.format(n=format_count(len(totals)), row=format_count(totals[0] + 1))]
-
-
-def _has_total(frame: pl.DataFrame, marks: Marks) -> bool:
-    return any(_is_total(column, marks) for column in frame)
-
-
-def _is_total(column: pl.Series, marks: Marks) -> bool:
-    """True for numbers of which the last is the sum or the mean of the others, and these are not all alike."""
-    found = numerals.plain(column, marks) if column.dtype == pl.String else None
-    read = values.numbers(column if found is None else found.series)
-    above, end = read.head(-1).drop_nulls(), read[-1]
-    if above.n_unique() < 2 or end is None:
-        return False
-    totals = float(above.sum()), float(cast(float, above.mean()))
-    return any(abs(total - end) <= 1e-6 * max(abs(total), 1e-9) for total in totals)

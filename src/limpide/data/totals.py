@@ -1,0 +1,91 @@
+"""Totals and remarks, which are no rows of a table: where they stand at its end or among the others."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+import polars as pl
+
+from limpide.data import numerals, values
+from limpide.data.numerals import Marks
+from limpide.i18n import format_count, ngettext
+
+MOST_FOOTERS = 5
+
+_TOTAL = re.compile(
+    r"(grand |sub-?|sous-?)?(totale?s?|totaux|sums?|sommes?|summe|suma|gesamt(summe|ergebnis)?|zwischensumme|average"
+    r"|mean|moyennes?|mittelwert|media)( g[ée]n[ée]ra(l|le|ux)| general[e]?| geral)?\b\W*",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(r"[:*©(]|\w\s+\w+\s+\w")
+
+
+def end_of(frame: pl.DataFrame, marks: Marks) -> int:
+    """How many rows at the end are totals or remarks."""
+    n = 0
+    while n < MOST_FOOTERS and len(frame) - n > 2 and frame.width > 1 and _is_end(frame.head(len(frame) - n), marks):
+        n += 1
+    return n
+
+
+def _is_end(frame: pl.DataFrame, marks: Marks) -> bool:
+    """True when the last row is a remark in an empty row, or totals.
+
+    A word such as total is not enough, for it may be a name: cells are blank, or are the sum or mean of those above.
+    """
+    cells = stripped(frame, -1)
+    filled = [cell for cell in cells if cell]
+    n_blank = len(cells) - len(filled)
+    if len(filled) == 1 and cells[0] and len(cells) > 2:
+        return bool(_REMARK.search(cells[0]) or _TOTAL.fullmatch(cells[0]))
+    if not filled or not _TOTAL.fullmatch(filled[0]):
+        return False
+    return n_blank >= len(cells) / 3 or _has_total(frame, marks)
+
+
+def without_totals(frame: pl.DataFrame, marks: Marks) -> tuple[pl.DataFrame, list[str]]:
+    """The rows without the totals among them, and what is to be said of it.
+
+    Each row called so must be the sum of those since the last one, or of all: one that is not shows that the word is
+    a name.
+    """
+    if frame.width < 2 or frame.dtypes[0] != pl.String:
+        return frame, []
+    is_called = values.cleaned(frame.to_series(0)).str.contains(f"(?i)^(?:{_TOTAL.pattern})$").fill_null(False)
+    totals, start = is_called.arg_true().to_list(), 0
+    for row in totals:
+        if not _has_total(frame[start : row + 1], marks):
+            above = frame[:row].filter(~is_called[:row])
+            if not _has_total(above.vstack(frame[row]), marks):
+                return frame, []
+        start = row + 1
+    if not totals:
+        return frame, []
+    text = ngettext(
+        "{n} row of totals among the others left out: row {row}; the option footer=0 keeps it",
+        "{n} rows of totals among the others left out, the first of them row {row}; the option footer=0 keeps them",
+        len(totals),
+    )
+    is_row = pl.Series(range(len(frame))).is_in(totals)
+    return frame.filter(~is_row), [text.format(n=format_count(len(totals)), row=format_count(totals[0] + 1))]
+
+
+def _has_total(frame: pl.DataFrame, marks: Marks) -> bool:
+    return any(_is_total(column, marks) for column in frame)
+
+
+def _is_total(column: pl.Series, marks: Marks) -> bool:
+    """True for numbers of which the last is the sum or the mean of the others, and these are not all alike."""
+    found = numerals.plain(column, marks) if column.dtype == pl.String else None
+    read = values.numbers(column if found is None else found.series)
+    above, end = read.head(-1).drop_nulls(), read[-1]
+    if above.n_unique() < 2 or end is None:
+        return False
+    totals = float(above.sum()), float(cast(float, above.mean()))
+    return any(abs(total - end) <= 1e-6 * max(abs(total), 1e-9) for total in totals)
+
+
+def stripped(frame: pl.DataFrame, row: int) -> list[str]:
+    """The cells of one row as text, blank where there is nothing."""
+    return ["" if cell is None else str(cell).strip() for cell in frame.row(row)]
