@@ -26,8 +26,9 @@ KEPT = {None: " ", True: N_("on disk"), False: N_("not on disk: its first use ta
     help=_(
         "Show what this machine computes with, and how fast.\n\n"
         "Each engine with its version, its devices, its threads, whether its compiled code is on disk, and whether a "
-        "training done again gives the same bits. Then, measured in about five seconds: the time of an update of three "
-        "networks, and the rate of a product of two large matrices."
+        "training done again gives the same bits. Then, measured in about five seconds, and half a minute more "
+        "where that code must be made first: the time of an update of three networks, and the rate of a product of "
+        "two large matrices."
     ),
 )
 @click.option("--quick", is_flag=True, help=_("Measure nothing."))
