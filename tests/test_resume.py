@@ -285,3 +285,48 @@ def test_an_error_removes_only_the_folders_that_were_made_for_it(tmp_path):
             lp.train("iris", out=tmp_path / out, watch=fail)
     assert [place.name for place in tmp_path.iterdir()] == ["mine"]
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize("engines", [("numpy", "compiled"), ("compiled", "torch", "numpy")])
+def test_another_engine_goes_on_to_the_same_run_but_for_rounding(tmp_path, monkeypatch, engines):
+    if "torch" in engines:
+        pytest.importorskip("torch")
+    options = {**OPTIONS, "precision": "float64", "patience": 0}
+    whole = lp.train("wine", engine=engines[0], save=False, baselines=False, **options)
+    killed_at(monkeypatch, tmp_path / "moved", 3, engine=engines[0], **options)
+
+    def die(_training, epoch):
+        if epoch is not None and epoch.epoch == 7:
+            raise Killed
+
+    for engine in engines[1:-1]:
+        with pytest.raises(Killed):
+            resume(tmp_path / "moved", engine=engine, watch=die)
+    moved = resume(tmp_path / "moved", engine=engines[-1], baselines=False)
+    for name, array in whole.weights.items():
+        np.testing.assert_allclose(moved.weights[name], array, rtol=1e-7, atol=1e-9)
+    assert moved.recipe == whole.recipe.replace(engine=engines[-1]) == lp.load(tmp_path / "moved").recipe
+    told = [note.text.split(":")[0] for note in moved.notes if note.where == "engine"]
+    ends = [3, 7][: len(engines) - 1]
+    assert told == [f"up to epoch {n} the engine {name} computed" for n, name in zip(ends, engines[:-1], strict=True)]
+
+
+def test_a_training_that_moved_and_was_killed_goes_on_where_it_moved_to(tmp_path, monkeypatch):
+    killed_at(monkeypatch, tmp_path / "moved", 3, engine="compiled", **OPTIONS)
+
+    def die(_training, epoch):
+        if epoch is not None and epoch.epoch == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        resume(tmp_path / "moved", engine="numpy", watch=die)
+    moved = resume(tmp_path / "moved", baselines=False)
+    assert (moved.engine, moved.recipe.engine) == ("numpy", "numpy")
+    assert len([note for note in moved.notes if note.where == "engine"]) == 1
+
+
+def test_an_engine_that_is_none_leaves_the_training_as_it_is(tmp_path, monkeypatch):
+    killed_at(monkeypatch, tmp_path / "kept", 3, engine="numpy", **OPTIONS)
+    with pytest.raises(lp.LimpideError, match="numpi"):
+        resume(tmp_path / "kept", engine="numpi")
+    assert resume(tmp_path / "kept", baselines=False).engine == "numpy"

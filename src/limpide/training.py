@@ -55,6 +55,7 @@ class Fit:
     def __init__(self, job: Job, weights: Mapping[str, np.ndarray] | None = None) -> None:
         self.job = job
         self._has_given_weights = bool(weights)
+        self._former_engines: list[tuple[str, int]] = []
         recipe = job.recipe
         training = recipe.training
         assert training.epochs is not None and training.batch_size is not None and training.patience is not None
@@ -274,6 +275,7 @@ class Fit:
             "recipe": self.job.recipe.hash(),
             "data": self.job.dataset.sha256,
             "engine": list(self.job.engine),
+            "former_engines": self._former_engines,
             "inferences": [asdict(inference) for inference in self.job.inferences],
             "has_given_weights": self._has_given_weights,
             "history": [epoch.to_dict() for epoch in self.history],
@@ -283,19 +285,24 @@ class Fit:
         return arrays, facts
 
     def load_state(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-        """Go on exactly from a `state()` of the same recipe and data.
+        """Go on exactly from a `state()` of the same recipe and data; to rounding, where another engine goes on.
 
-        Raises  RunError when the data or the recipe are not those of the state
+        Raises  RunError when the data or the recipe, but for its engine, are not those of the state
         """
-        for key, now, what in (
-            ("data", self.job.dataset.sha256, _("data")),
-            ("recipe", self.job.recipe.hash(), _("recipe")),
-        ):
+        former = Choice(*facts["engine"])
+        begun = self.job.recipe.with_values({"engine": former.name})
+        for key, now, what in (("data", self.job.dataset.sha256, _("data")), ("recipe", begun.hash(), _("recipe"))):
             if facts[key] != now:
                 mend = _("it has changed since the training began: train anew")
                 raise RunError(problem(what, facts[key][:12], now[:12], mend))
         inferences = [Inference(**inference) for inference in facts["inferences"]]
-        self.job = replace(self.job, engine=Choice(*facts["engine"]), inferences=inferences)
+        # states of before had no former engines
+        self._former_engines = [(name, last) for name, last in facts.get("former_engines", [])]
+        if self.job.engine.name == former.name:
+            self.job = replace(self.job, engine=former)
+        else:
+            self._former_engines.append((former.name, len(facts["history"])))
+        self.job = replace(self.job, inferences=inferences)
         self._has_given_weights = facts["has_given_weights"]
         kept: dict[str, Tree] = {"trainer": {}, "mean": {}, "best": {}}
         for name, array in arrays.items():
@@ -332,6 +339,9 @@ class Fit:
         if self._has_given_weights:
             text = _("the initial weights were given: the recipe alone does not redo this run")
             notes.append(Note("warning", _("weights"), text))
+        for name, last in self._former_engines:
+            text = _("up to epoch {n} the engine {name} computed: the recipe alone redoes this run to rounding only")
+            notes.append(Note("warning", _("engine"), text.format(n=format_count(last), name=name)))
         if self._is_mean:
             text = _(
                 "each epoch is measured with, and the run keeps, a mean of the weights over the epochs: at the end of "
@@ -445,6 +455,7 @@ def resume(
     path: str | Path,
     source: Any = None,
     *,
+    engine: str | None = None,
     report: bool | None = None,
     baselines: bool | None = None,
     watch: Watch | None = None,
@@ -453,17 +464,18 @@ def resume(
 
     path       the run's folder
     source     the data, where the recipe cannot name it: a frame
+    engine     what computes the rest, where not what computed till now: the run is then the same to rounding
     report     whether to write report.html; None: as the training was begun
     baselines  likewise, whether to fit the models to compare with
     Raises     RunError: nothing to go on with, another process at work on it, or data that has changed
     """
     folder = Path(path)
     with Progress.again(folder) if place().is_first else nullcontext() as progress:
-        recipe = Recipe.read(folder / RECIPE)
+        arrays, facts = last_state(folder)
+        recipe = Recipe.read(folder / RECIPE).replace(engine=engine or facts["engine"][0])
         training = Fit(
             prepare(recipe if source is None else source, **({} if source is None else flat_options(recipe)))
         )
-        arrays, facts = last_state(folder)
         training.load_state(arrays, facts)
         if progress is None:
             return _drain(training, None, None, baselines=False)

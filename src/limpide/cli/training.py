@@ -169,13 +169,26 @@ def train(
     ),
 )
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help=_("What computes the rest, such as torch on a machine with a GPU; the run is then the same to rounding."),
+)
 @no_report_option
 @no_baselines_option
 @log_option
 @quiet_option
 @as_json
 @lang
-def resume(folder: Path, no_report: bool, no_baselines: bool, log: tuple[str, ...], quiet: bool, is_json: bool) -> int:
+def resume(
+    folder: Path,
+    engine: str | None,
+    no_report: bool,
+    no_baselines: bool,
+    log: tuple[str, ...],
+    quiet: bool,
+    is_json: bool,
+) -> int:
     """Exit code 1 when the training diverged, its last good weights kept."""
     from limpide.loggers import open_loggers
     from limpide.training import resume as resume_run
@@ -184,7 +197,7 @@ def resume(folder: Path, no_report: bool, no_baselines: bool, log: tuple[str, ..
     with open_loggers(*log) as loggers, _shown(console, str(folder), quiet) as watch:
         watch = loggers.beside(watch)
         asked = {"report": False if no_report else None, "baselines": False if no_baselines else None}
-        run = resume_run(folder, **asked, watch=watch)
+        run = resume_run(folder, engine=engine, **asked, watch=watch)
         loggers.close(run)
     complain(loggers.problems)
     return _show_trained(console, run, quiet, is_json)
