@@ -36,8 +36,19 @@ from limpide.errors import DataError, UnknownName, did_you_mean, problem
 from limpide.i18n import _, format_count, ngettext
 
 TARGET_NAMES = (
-    "target", "label", "class", "y", "outcome", "price", "cost", "cible", "classe", "etiquette", "étiquette", "prix",
-)  # fmt: skip
+    "target",
+    "label",
+    "class",
+    "y",
+    "outcome",
+    "price",
+    "cost",
+    "cible",
+    "classe",
+    "etiquette",
+    "étiquette",
+    "prix",
+)
 """Columns that are the target by their name, the surest first, when none is named."""
 
 IMAGE_OPTIONS = ("size", "channels", "centre")

@@ -1,7 +1,7 @@
 """Memory that tensors leave behind, kept for those of the next update.
 
 The C library of Linux hands large blocks back to the system as they are freed, which then has to clear every page of
-the next ones: a quarter of an update of convolutions.
+the next ones: with convolutions that shows.
 """
 
 from __future__ import annotations
