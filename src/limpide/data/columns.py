@@ -74,21 +74,22 @@ def understand(
             return _chosen(frame[name], cast(Kind, chosen[name]), dates)
         return _recognised(frame[name], dates=dates), []
 
+    def said(column: Column) -> list[Note]:
+        series = frame[column.name]
+        guess = [] if column.name in chosen else _notes_on(series, column)
+        return [*guess, *(find_sentinels(series) if column.kind == "number" else [])]
+
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-        found = list((threads.map if len(frame) > MANY_ROWS else map)(understood, names))
-    columns = [column for column, _wrong in found]
-    problems = [text for _column, wrong in found for text in wrong]
-    notes: list[Note] = []
-    if problems:
-        raise DataError(*problems)
-    if not any(column.is_feature for column in columns):
-        # x = 0, 1, 2, ... of a lesson: a counter stays a number where nothing else is left to learn from.
-        columns = [c if c.name in chosen else _recognised(frame[c.name], False, dates) for c in columns]
-    for column in columns:
-        if column.name not in chosen:
-            notes += _notes_on(frame[column.name], column)
-        if column.kind == "number":
-            notes += find_sentinels(frame[column.name])
+        each = threads.map if len(frame) > MANY_ROWS else map
+        found = list(each(understood, names))
+        columns = [column for column, _wrong in found]
+        problems = [text for _column, wrong in found for text in wrong]
+        if problems:
+            raise DataError(*problems)
+        if not any(column.is_feature for column in columns):
+            # x = 0, 1, 2, ... of a lesson: a counter stays a number where nothing else is left to learn from.
+            columns = [c if c.name in chosen else _recognised(frame[c.name], False, dates) for c in columns]
+        notes = [note for notes in each(said, columns) for note in notes]
     return tuple(columns), notes
 
 
@@ -239,7 +240,8 @@ def _notes_on(series: pl.Series, column: Column) -> list[Note]:
 
 def _mostly_numbers(series: pl.Series) -> list[Note]:
     """A warning where words keep numbers from being read as such, and are too many to be strays."""
-    if series.dtype != pl.String or values.has_codes(series):
+    distinct = series.unique()
+    if series.dtype != pl.String or values.has_codes(distinct) or not values.numbers(distinct).count():
         return []
     known = values.cleaned(series)
     is_word = known.is_not_null() & values.by_distinct(known, values.numbers).is_null()
@@ -255,7 +257,7 @@ def _mostly_numbers(series: pl.Series) -> list[Note]:
 
 def _alike(series: pl.Series) -> list[Note]:
     """A warning where words differ in nothing but capital letters: they may well be one word to whoever wrote them."""
-    words = values.words(series).drop_nulls().unique(maintain_order=True)
+    words = values.words(series.unique(maintain_order=True)).drop_nulls().unique(maintain_order=True)
     small = words.str.to_lowercase()
     is_twin = small.is_duplicated()
     if not is_twin.any():

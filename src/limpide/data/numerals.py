@@ -189,6 +189,8 @@ def _western(series: pl.Series) -> pl.Series:
 
 def _of_shared_unit(series: pl.Series, marks: Marks, is_sure: bool) -> Numerals | None:
     """The numbers of a column whose cells all end with one word, or one and its plural: it says nothing of a cell."""
+    if not values.cleaned(series.head(N_HEAD)).drop_nulls().str.contains(_WORDED).all():
+        return None
     text = values.cleaned(series)
     parts = text.str.extract_groups(_WORDED).struct.unnest()
     number, word = parts["1"], parts["2"]
