@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -215,6 +216,10 @@ def test_each_process_takes_a_gpu_of_its_own(second, monkeypatch):
     monkeypatch.setattr(torch_model, "_is_available", lambda kind: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert torch_model.choose_device() == torch.device("cuda", 1)
+    with monkeypatch.context() as named:
+        named.setenv("LIMPIDE_DEVICE", "cuda")
+        named.setattr(torch, "empty", lambda _n, device: SimpleNamespace(device=torch.device(device)))
+        assert torch_model.choose_device() == torch.device("cuda", 1)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(
         RecipeError, match=r"expected 1 process for 1 GPU, got 2; start fewer, or set LIMPIDE_DEVICE=cpu"

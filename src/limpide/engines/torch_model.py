@@ -30,19 +30,15 @@ from limpide.settings import setting
 def choose_device(dtype: np.dtype[Any] | None = None) -> torch.device:
     """The device to compute on: the one named in `LIMPIDE_DEVICE`, else the fastest kind there is.
 
-    Of several processes on a machine each takes a CUDA GPU of its own.
+    Of several processes on a machine each takes a CUDA GPU of its own, also where "cuda" is named.
 
     Raises  RecipeError for a device that is not there
     """
-    name = setting("LIMPIDE_DEVICE")
+    name, here = setting("LIMPIDE_DEVICE"), place()
     if name:
-        try:
-            return torch.empty(0, device=name).device
-        except (RuntimeError, AssertionError) as error:
-            known = ", ".join(kind for kind in ("cpu", "cuda", "mps") if _is_available(kind))
-            mend = _("unset it, and the device is chosen; a GPU needs its driver, and a PyTorch built for it")
-            raise RecipeError(problem("LIMPIDE_DEVICE", known, repr(name), mend)) from error
-    here = place()
+        named = _named_device(name, dtype)
+        if name != "cuda" or not here.is_shared:
+            return named
     if _is_available("cuda"):
         n_gpus = torch.cuda.device_count()
         if here.is_shared and here.local_rank >= n_gpus:
@@ -53,6 +49,21 @@ def choose_device(dtype: np.dtype[Any] | None = None) -> torch.device:
     # Apple's GPU has no float64, and is no place to meet other processes
     has_apple = _is_available("mps") and dtype != np.float64 and not here.is_shared
     return torch.device("mps" if has_apple else "cpu")
+
+
+def _named_device(name: str, dtype: np.dtype[Any] | None) -> torch.device:
+    try:
+        device = torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        known = ", ".join(kind for kind in ("cpu", "cuda", "mps") if _is_available(kind))
+        mend = _("unset it, and the device is chosen; a GPU needs its driver, and a PyTorch built for it")
+        raise RecipeError(problem("LIMPIDE_DEVICE", known, repr(name), mend)) from error
+    if device.type == "mps" and dtype == np.float64:
+        mend = _("choose the precision float32, or set LIMPIDE_DEVICE=cpu")
+        raise RecipeError(
+            problem("LIMPIDE_DEVICE", _("a device that has {type}").format(type="float64"), device.type, mend)
+        )
+    return device
 
 
 def _is_available(kind: str) -> bool:
