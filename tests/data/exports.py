@@ -180,6 +180,17 @@ EXPORTS = [
         holds={"lot": [1.25, 950, 2.125] * 8},
     ),
     text(
+        "one-point-among-whole-numbers.csv",
+        write(";", lot=["950"] * 11 + ["-1.000"] + ["720"] * 12, area=range(N), price=range(N)),
+        "nothing tells whether the points of lot are decimal marks",
+        holds={"lot": [950] * 11 + [-1] + [720] * 12},
+    ),
+    text(
+        "powers-with-commas.csv",
+        write("\t", lot=["-5,694e+04", "5,939E-09"] * 12, area=range(N), price=range(N)),
+        holds={"lot": [-56940, 5.939e-9] * 12},
+    ),
+    text(
         "phones.csv", **added("tel", ["+33612345678", "+4915112345678"] * 12, ["+33612345678", "+4915112345678"] * 12)
     ),
     text("ja-nein.csv", **added("loft", ["J", "N"] * 12, ["J", "N"] * 12)),

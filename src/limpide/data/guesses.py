@@ -329,5 +329,7 @@ def _may_be_thousands(cells: Sequence[str], is_european: bool) -> bool:
     is_european  what else is known of the file speaks for it; if not, numbers without a point among them must do so
     """
     pointed = [cell for cell in cells if "." in cell]
-    is_whole = is_european or any(values.WHOLE_NUMBER.fullmatch(cell) for cell in cells)
-    return len(pointed) > 2 and is_whole and all(AMBIGUOUS.fullmatch(cell) for cell in pointed)
+    has_whole = any(values.WHOLE_NUMBER.fullmatch(cell) for cell in cells)
+    # of a decimal point one would expect other numbers of decimals too: even one such cell among whole numbers is odd
+    is_odd = len(pointed) > 2 and (has_whole or is_european) or (pointed and has_whole and is_european)
+    return bool(is_odd) and all(AMBIGUOUS.fullmatch(cell) for cell in pointed)

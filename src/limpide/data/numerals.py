@@ -100,13 +100,15 @@ def pattern(decimal: str, thousands: str | None = None) -> str:
     if decimal == "." and thousands in (None, ","):
         groups.append(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}")  # as in India
     whole = "|".join([*groups, "0", "[1-9][0-9]*"])
-    number = rf"(?:{whole})(?:{re.escape(decimal)}[0-9]*)?|{re.escape(decimal)}[0-9]+"
+    behind, power = rf"{re.escape(decimal)}[0-9]", "[eE][+-]?[0-9]+"
+    # nobody groups the thousands of a number with a power: 5,694e+04 has a decimal comma
+    number = rf"(?:{whole})(?:{behind}*)?|{behind}+|(?:(?:0|[1-9][0-9]*)(?:{behind}*)?|{behind}+){power}"
     words = [sorted(map(re.escape, text.split()), key=len, reverse=True) for text in (CURRENCIES, UNITS)]
     before, after = "|".join(words[0]), "|".join(words[0] + words[1])
     space, sign = f"[{SPACES}]*", f"[+\\-{MINUS}]?"
     return (
         rf"^({before})?{space}(\(?){space}({sign}){space}({before})?{space}({sign})"
-        rf"((?:{number})(?:[eE][+-]?[0-9]+)?){space}(-?){space}({after})?(-?)(\)?)$"
+        rf"({number}){space}(-?){space}({after})?(-?)(\)?)$"
     )
 
 
