@@ -324,12 +324,11 @@ def _column_type(cells: Sequence[str], decimal: str | None) -> type[pl.DataType]
 
 
 def _may_be_thousands(cells: Sequence[str], is_european: bool) -> bool:
-    """True when every number with a point has three digits behind it, as thousands would.
+    """True when every number with a point has three digits behind it, as thousands would, and more speaks for it.
 
-    is_european  what else is known of the file speaks for it; if not, numbers without a point among them must do so
+    is_european  what else is known of the file speaks for it
     """
     pointed = [cell for cell in cells if "." in cell]
     has_whole = any(values.WHOLE_NUMBER.fullmatch(cell) for cell in cells)
-    # of a decimal point one would expect other numbers of decimals too: even one such cell among whole numbers is odd
-    is_odd = len(pointed) > 2 and (has_whole or is_european) or (pointed and has_whole and is_european)
-    return bool(is_odd) and all(AMBIGUOUS.fullmatch(cell) for cell in pointed)
+    is_likely = sum((len(pointed) > 2, has_whole, is_european)) >= 2
+    return bool(pointed) and is_likely and all(AMBIGUOUS.fullmatch(cell) for cell in pointed)
