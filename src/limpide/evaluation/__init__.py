@@ -190,11 +190,13 @@ def quick_metrics(
 
 
 def squares_around_mean(truth: np.ndarray) -> float:
-    """Σ (y - ȳ)².
+    """Σ (y - ȳ)²; exactly 0 when all values are equal, whatever rounding makes of their mean.
 
-    >>> squares_around_mean(np.array([1.0, 2.0, 3.0]))
-    2.0
+    >>> squares_around_mean(np.array([1.0, 2.0, 3.0])), squares_around_mean(np.full(3, 0.1))
+    (2.0, 0.0)
     """
+    if (truth == truth[0]).all():
+        return 0.0
     centred = truth - np.add.reduce(truth, dtype=np.float64) / len(truth)
     return float(centred @ centred)
 
