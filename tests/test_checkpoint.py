@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from limpide.checkpoint import read_arrays, read_json, read_json_lines, write_arrays, write_bytes, write_folder
+from limpide.checkpoint import (
+    read_arrays,
+    read_json,
+    read_json_lines,
+    write_arrays,
+    write_bytes,
+    write_file,
+    write_folder,
+)
 from limpide.errors import RunError
 
 
@@ -24,6 +32,13 @@ def test_the_same_content_gives_the_same_bytes(tmp_path, rng):
     write_arrays(tmp_path / "1", arrays, {"x": 1, "y": 2})
     write_arrays(tmp_path / "2", arrays, {"y": 2, "x": 1})
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_a_file_that_cannot_be_written_is_told_and_its_folder_is_made(tmp_path):
+    path = write_file(tmp_path / "new" / "a.txt", b"a")
+    assert path.read_bytes() == b"a"
+    with pytest.raises(RunError, match=r"b: expected a file that can be written, got (Not a directory|File exists); "):
+        write_file(path / "b", b"b")
 
 
 def test_missing_truncated_and_foreign_files_have_their_own_message(tmp_path):

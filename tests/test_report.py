@@ -8,6 +8,7 @@ import limpide as lp
 from limpide import i18n
 from limpide.data import dataset
 from limpide.data.dataset import Note
+from limpide.errors import RunError
 from limpide.evaluation import METRICS
 from limpide.report import EXPLANATIONS, LEFT_OUT, render_report
 
@@ -181,6 +182,15 @@ def test_a_run_without_baselines_or_notes_has_a_report(costs):
     page = Page(render_report(replace(costs, baselines={}, notes=[], examples=[], inferences=[])))
     assert "beside simpler models" in page.text
     assert "#worst" not in [attributes["href"] for attributes in page.all("a")]
+
+
+def test_a_report_without_a_place_is_refused(costs, tmp_path):
+    unsaved = replace(costs, path=None)
+    with pytest.raises(RunError, match="expected a path, got a run that is not saved; give one, or save the run"):
+        unsaved.report()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="expected a file that can be written"):
+        unsaved.report(tmp_path / "file" / "report.html")
 
 
 def test_the_language_asked_for_lasts_as_long_as_the_report(costs):

@@ -39,6 +39,25 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
+def write_file(path: Path, content: bytes) -> Path:
+    """`write_bytes` for a file that somebody named, its folder made where there is none; the path itself.
+
+    Raises  RunError when it cannot be written
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    return path
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """What to say of a disk that is full or read-only, or a folder that is none."""
+    mend = _("make room, or name another")
+    return RunError(problem(str(path), _("a file that can be written"), error.strerror or str(error), mend))
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from limpide.checkpoint import free_folder
+from limpide.checkpoint import cannot_write, free_folder
 from limpide.distributed import place
 from limpide.errors import LimpideError, MissingPackage, RunError, UnknownName, problem
 from limpide.i18n import _
@@ -73,7 +73,7 @@ class CsvLogger:
             mend = _("name another")
             raise RunError(problem(where, _("a new file"), _("one that is there"), mend)) from None
         except OSError as error:
-            raise RunError(problem(where, _("a file that can be written"), error.strerror or str(error))) from None
+            raise cannot_write(self.path, error) from None
         self.lines = csv.writer(self.file)
         self.is_empty = True
 

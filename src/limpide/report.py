@@ -17,6 +17,7 @@ from limpide import __version__
 from limpide.arrays import show_shape
 from limpide.baselines import BASELINES, verdict
 from limpide.data.dataset import Kind, kind_word
+from limpide.errors import RunError, problem
 from limpide.evaluation import MAIN_METRIC, METRICS, Evaluation, Metric, format_metric
 from limpide.figures import Figures, Picture
 from limpide.figures.axes import capital, short, tick_text
@@ -113,6 +114,18 @@ def fill(template: str, shown: Mapping[str, Any]) -> str:
     )
     house = {"language": get_language(), "version": __version__, "dark_style": DARK_STYLE}
     return page.get_template(template).render(house | dict(shown)).strip() + "\n"
+
+
+def page_place(path: str | Path | None, folder: Path | None, got: str, mend: str) -> Path:
+    """Where a page goes: the path given, else report.html in the folder of what it shows.
+
+    Raises  RunError when there is neither; `got` says what has no folder, `mend` what to do
+    """
+    if path is not None:
+        return Path(path)
+    if folder is None:
+        raise RunError(problem("report", _("a path"), got, mend))
+    return folder / "report.html"
 
 
 @contextmanager

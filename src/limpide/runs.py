@@ -31,6 +31,7 @@ from limpide.checkpoint import (
     read_json_lines,
     write_arrays,
     write_bytes,
+    write_file,
     write_folder,
 )
 from limpide.data.columns import ColumnSummary
@@ -257,15 +258,12 @@ class Run:
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report as one HTML file; into the run folder when no path is given.
 
-        Raises  RunError when the run has no folder and no path is given
+        Raises  RunError when the run has no folder and no path is given, or the file cannot be written
         """
-        from limpide.report import render_report
+        from limpide.report import page_place, render_report
 
-        if path is None and self.path is None:
-            raise RunError(problem("report", _("a path"), _("a run that is not saved"), _("give one, or save the run")))
-        place = Path(path) if path is not None else Path(self.path or ".") / "report.html"
-        write_bytes(place, render_report(self).encode())
-        return place
+        place = page_place(path, self.path, _("a run that is not saved"), _("give one, or save the run"))
+        return write_file(place, render_report(self).encode())
 
     def facts(self) -> dict[str, Any]:
         """The run's main figures as JSON: what `limpide train --json` prints."""

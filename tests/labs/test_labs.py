@@ -158,6 +158,13 @@ def test_all_labs_run_one_after_the_other_and_are_summed_up(monkeypatch, capsys,
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(few)
 
 
+def test_a_lab_that_cannot_be_written_is_told(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    for words in (["labs", "export", "one-neuron"], ["labs", "exercise", "rn-1"]):
+        assert main([*words, "--out", str(tmp_path / "file" / "x")]) == 2
+        assert "expected a file that can be written" in capsys.readouterr().err
+
+
 def test_labs_are_found_by_name_and_number_and_a_wrong_name_is_told(capsys):
     first = next(iter(LABS.values()))
     assert open_lab(first.name) is open_lab("1") is first

@@ -51,8 +51,6 @@ def figure(
         return
     picture = _drawn(console, run, name, options, data)
     path = out or folder / "figures" / f"{picture.name}.png"
-    if out is None:
-        path.parent.mkdir(exist_ok=True)
     picture.save(path)
     if is_json:
         facts = {"figure": name, "title": picture.title, "caption": picture.caption, "file": str(path)}

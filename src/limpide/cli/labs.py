@@ -50,7 +50,7 @@ def labs(context: click.Context, is_json: bool) -> None:
 @lang
 def run(name: str, out: Path, full: bool, is_json: bool) -> int:
     """Exit code 1 when a claim comes out otherwise than recorded."""
-    from limpide.checkpoint import write_bytes
+    from limpide.checkpoint import write_file
     from limpide.labs.lab import LABS, open_lab
     from limpide.labs.page import render_page
     from limpide.labs.running import run_lab
@@ -62,9 +62,7 @@ def run(name: str, out: Path, full: bool, is_json: bool) -> int:
             place = f"{number}/{len(chosen)}  {lab.title}" if name == "all" else lab.title
             told = lambda what, i, n: status.update(f"{place}  {i}/{n}  {what}")  # noqa: B023, E731
             done = run_lab(lab, full=full, watch=told)
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / f"{lab.name}.html"
-        write_bytes(path, render_page(done).encode())
+        path = write_file(out / f"{lab.name}.html", render_page(done).encode())
         _tell(console, done, path)
         runs.append(done)
     if name == "all":
@@ -187,7 +185,7 @@ def _ask(console: Console, i: int, question: Question) -> bool:
 @lang
 def write_exercise(network: str, out: Path) -> None:
     """Never over a sheet that is there: it may be filled in."""
-    from limpide.checkpoint import write_bytes
+    from limpide.checkpoint import write_file
     from limpide.errors import RunError, problem
     from limpide.labs.exercise import blank_sheet
     from limpide.labs.exercise import exercise as network_of
@@ -195,7 +193,7 @@ def write_exercise(network: str, out: Path) -> None:
     parsed = network_of(network)
     if out.exists():
         raise RunError(problem(str(out), _("a new file"), _("one that is there"), _("give another name with --out")))
-    write_bytes(out, blank_sheet(parsed).encode())
+    write_file(out, blank_sheet(parsed).encode())
     console = open_console()
     console.print(_("{path} written").format(path=out))
     console.print(_("network: {text}").format(text=parsed))
@@ -235,11 +233,11 @@ def correct(network: str, sheet: Path, is_json: bool) -> int:
 @lang
 def export(name: str, form: str, out: Path | None) -> None:
     """In the user's language."""
-    from limpide.checkpoint import write_bytes
+    from limpide.checkpoint import write_file
     from limpide.labs.lab import open_lab
     from limpide.labs.scripts import to_notebook, to_script
 
     lab = open_lab(name)
     path = out or Path(lab.name + (".py" if form == "script" else ".ipynb"))
-    write_bytes(path, (to_script(lab) if form == "script" else to_notebook(lab)).encode())
+    write_file(path, (to_script(lab) if form == "script" else to_notebook(lab)).encode())
     open_console().print(_("{path} written").format(path=path))

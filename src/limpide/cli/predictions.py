@@ -177,7 +177,7 @@ def _check_out(path: Path, force: bool) -> None:
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:
-    from limpide.checkpoint import write_bytes
+    from limpide.checkpoint import write_file
 
     file = io.BytesIO()
     suffix = path.suffix.lower()
@@ -191,10 +191,7 @@ def _write(table: pl.DataFrame, path: Path) -> None:
             raise MissingPackage(problem(str(path), _("the package xlsxwriter"), _("none"), mend)) from None
     else:
         table.write_csv(file, separator="\t" if suffix == ".tsv" else ",")
-    try:
-        write_bytes(path, file.getvalue())
-    except OSError as error:
-        raise RecipeError(problem(str(path), _("a file that can be written"), error.strerror or str(error))) from None
+    write_file(path, file.getvalue())
 
 
 def _show_one(console: Console, run: Run, predictions: pl.DataFrame, notes: list[Note]) -> None:

@@ -248,7 +248,7 @@ def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool, doctor
 @lang
 def new(source: str, out: Path | None, **values: Any) -> None:
     """Everything is prepared as for a training, so that what the recipe says is what would be done."""
-    from limpide.checkpoint import write_bytes
+    from limpide.checkpoint import write_file
     from limpide.job import prepare
 
     recipe = read_recipe(source, values)
@@ -256,10 +256,7 @@ def new(source: str, out: Path | None, **values: Any) -> None:
     if path.exists():
         raise RecipeError(problem(str(path), _("a new file"), _("one that is there"), _("name another with --out")))
     job = prepare(recipe)
-    try:
-        write_bytes(path, recipe_text(job, path).encode())
-    except OSError as error:
-        raise RecipeError(problem(str(path), _("a file that can be written"), error.strerror or str(error))) from None
+    write_file(path, recipe_text(job, path).encode())
     console = open_console()
     console.print(_("{path} written; edit it, then: {command}").format(path=path, command=as_command("train", path)))
 

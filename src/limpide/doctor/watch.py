@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from limpide.checkpoint import read_json, write_bytes
+from limpide.checkpoint import read_json, write_file
 from limpide.doctor.diagnosis import Checkup, make_checkup
 from limpide.doctor.examination import Examination, on_numpy
 from limpide.doctor.measures import Record, open_step
@@ -93,11 +93,14 @@ class Doctor:
         return found
 
     def keep(self, run: Run) -> None:
-        """Write the opened steps into the run's folder, for `diagnose`."""
+        """Write the opened steps into the run's folder, for `diagnose`.
+
+        Raises  RunError when they cannot be written
+        """
         if run.path is not None:
             records = [record.to_dict() for record in self.records]
             text = json.dumps({"format": FORMAT, "records": records}, indent=1)
-            write_bytes(run.path / FILE, text.encode())
+            write_file(run.path / FILE, text.encode())
 
 
 def scheduled(most: int) -> set[int]:

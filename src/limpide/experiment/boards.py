@@ -19,9 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from limpide.checkpoint import write_bytes
-from limpide.errors import RunError, problem
-from limpide.i18n import _
+from limpide.checkpoint import cannot_write, write_file
 
 BEAT, GRACE = 5.0, 30.0
 """Seconds between two beats of a claim; seconds without a beat after which its holder is taken for dead."""
@@ -202,21 +200,3 @@ class FolderBoard:
         with suppress(OSError):
             if self._holder.owns(path.read_text("utf-8")):
                 path.unlink()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """A file, whole or not at all; its folder is made when it is not there.
-
-    Raises  RunError when it cannot be written
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-
-
-def cannot_write(path: Path, error: OSError) -> RunError:
-    """What to say of a disk that is full or read-only."""
-    mend = _("make room, or name another")
-    return RunError(problem(str(path), _("a file that can be written"), str(error), mend))

@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
-from limpide.checkpoint import write_bytes
-from limpide.errors import RunError, problem
+from limpide.checkpoint import write_file
 from limpide.evaluation import METRICS, format_metric
 from limpide.experiment.scores import Score
 from limpide.experiment.variants import Settled, differing
@@ -309,16 +308,14 @@ class Comparison:
     def report(self, path: str | Path | None = None) -> Path:
         """Write the comparison as one HTML file; into its folder when no path is given.
 
-        Raises  RunError when it has no folder and no path is given
+        Raises  RunError when it has no folder and no path is given, or the file cannot be written
         """
         from limpide.experiment.page import render_comparison
+        from limpide.report import page_place
 
-        if path is None and self.path is None:
-            mend = _("give one, or keep the comparison")
-            raise RunError(problem("report", _("a path"), _("a comparison that is not kept"), mend))
-        place = Path(path) if path is not None else Path(self.path or ".") / "report.html"
-        write_bytes(place, render_comparison(self).encode())
-        return place
+        mend = _("give one, or keep the comparison")
+        place = page_place(path, self.path, _("a comparison that is not kept"), mend)
+        return write_file(place, render_comparison(self).encode())
 
     def __str__(self) -> str:
         return self.verdict

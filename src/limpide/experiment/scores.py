@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import limpide
-from limpide.checkpoint import check_free, read_json
+from limpide.checkpoint import check_free, read_json, write_file
 from limpide.errors import Diverged, RunError
-from limpide.experiment.boards import Board, FolderBoard, write_file
+from limpide.experiment.boards import Board, FolderBoard
 from limpide.history import Epoch
 from limpide.job import Part
 from limpide.recipe import Recipe

@@ -17,8 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from limpide.checkpoint import cannot_write
 from limpide.errors import MissingPackage, RunError, problem
-from limpide.experiment.boards import Heart, Holder, cannot_write
+from limpide.experiment.boards import Heart, Holder
 from limpide.i18n import _
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from limpide.checkpoint import write_bytes
+from limpide.checkpoint import write_file
 from limpide.errors import RunError, problem
 from limpide.explaining.addresses import check_index, number_at, view_at
 from limpide.explaining.arithmetic import Index, Number, prove
@@ -236,13 +236,11 @@ class Explanation:
         return as_page(self.title, self.head()[1:], self.sections, self.foot())
 
     def save(self, path: str | Path) -> Path:
-        """Write the page."""
-        place = Path(path)
-        try:
-            write_bytes(place, self.html().encode())
-        except OSError as error:
-            raise RunError(problem(str(place), _("a file that can be written"), str(error))) from None
-        return place
+        """Write the page.
+
+        Raises  RunError when it cannot be written
+        """
+        return write_file(Path(path), self.html().encode())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON: the arrays of the layers looked at, whole, and every number shown with its whole arithmetic."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from limpide.checkpoint import write_bytes
+from limpide.checkpoint import write_file
 from limpide.data.images import ImagePreparation
-from limpide.errors import RunError, UnknownName, problem
+from limpide.errors import UnknownName
 from limpide.export.preparation_code import decoding_code, preparation_code
 from limpide.i18n import _
 from limpide.runs import Run, ends_in_probability
@@ -58,13 +58,8 @@ def export(run: Run, to: str, path: str | Path) -> tuple[Path, Path]:
     text, weights = program_text(run, to, path.stem), io.BytesIO()
     np.savez(weights, allow_pickle=False, **run.weights)
     beside = path.with_suffix(".npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(beside, weights.getvalue())
-        write_bytes(path, text.encode())
-    except OSError as error:
-        raise RunError(problem(str(path), _("a file that can be written"), error.strerror or str(error))) from None
-    return path, beside
+    write_file(beside, weights.getvalue())
+    return write_file(path, text.encode()), beside
 
 
 def is_centred(run: Run) -> bool:

@@ -16,7 +16,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limpide.checkpoint import write_bytes
+from limpide.checkpoint import write_file
 from limpide.errors import InputError, problem
 from limpide.i18n import _, format_count, format_number, get_language
 
@@ -175,18 +175,16 @@ class Picture:
         self._print("svg", text, titled, captioned, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         return _compact(text.getvalue(), f"{self.title}. {self.caption}", DARK_STYLE if dark else "")
 
-    def png(self, path: str | Path | None = None, dpi: int = 160, captioned: bool = False) -> bytes:
-        """The bytes of a PNG, written to `path` too when it is given."""
+    def png(self, dpi: int = 160, captioned: bool = False) -> bytes:
+        """The bytes of a PNG, its title in the picture; `captioned` and with the caption under it too."""
         content = BytesIO()
         self._print("png", content, titled=True, captioned=captioned, dpi=dpi, metadata={"Software": None})
-        if path is not None:
-            Path(path).write_bytes(content.getvalue())
         return content.getvalue()
 
     def save(self, path: str | Path) -> Path:
         """The picture with its caption in a file; the suffix says how: .svg, .png or .pdf.
 
-        Raises  InputError  for another suffix, or a file that cannot be written
+        Raises  InputError for another suffix; RunError when the file cannot be written
         """
         path = Path(path)
         match path.suffix.lower():
@@ -201,13 +199,7 @@ class Picture:
             case suffix:
                 expected, mend = _("a name that ends in .svg, .png or .pdf"), _("change its ending")
                 raise InputError(problem(str(path), expected, repr(suffix), mend))
-        try:
-            write_bytes(path, content)
-        except OSError as error:
-            raise InputError(
-                problem(str(path), _("a file that can be written"), error.strerror or str(error))
-            ) from None
-        return path
+        return write_file(path, content)
 
     def _print(self, kind: str, target: Any, titled: bool, captioned: bool, **options: Any) -> None:
         from matplotlib import rc_context, rcParamsDefault

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
+from limpide.checkpoint import cannot_write
 from limpide.data.dataset import Note
 from limpide.data.preparation import TablePreparation
 from limpide.data.streams import Piece, TableStream
-from limpide.errors import DataError, RecipeError, problem
+from limpide.errors import DataError, problem
 from limpide.i18n import _
 from limpide.runs import Run
 
@@ -25,7 +26,7 @@ def predict_stream(run: Run, stream: TableStream, out: Path, watch: Watch | None
 
     Returns  how many rows there are, and what a user should know of them
     Raises   DataError    when a column lacks, or a cell cannot be read; its file and row are named
-             RecipeError  when the file cannot be written; then there is none, or the old one
+             RunError     when the file cannot be written; then there is none, or the old one
     """
     beside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     notes: dict[str, Note] = {}
@@ -46,7 +47,7 @@ def predict_stream(run: Run, stream: TableStream, out: Path, watch: Watch | None
             _write_text(tables(), beside, "\t" if out.suffix.lower() == ".tsv" else ",")
         beside.replace(out)
     except OSError as error:
-        raise RecipeError(problem(str(out), _("a file that can be written"), error.strerror or str(error))) from None
+        raise cannot_write(out, error) from None
     finally:
         beside.unlink(missing_ok=True)
     return n_rows, [*stream.notes, *notes.values()]

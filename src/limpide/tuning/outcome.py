@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
-from limpide.checkpoint import write_bytes
+from limpide.checkpoint import write_file
 from limpide.errors import RunError, problem
 from limpide.evaluation import METRICS, format_metric
 from limpide.experiment.verdict import Terms, Words, default_zone, mean_and_interval
@@ -349,16 +349,13 @@ class Search:
     def report(self, path: str | Path | None = None) -> Path:
         """Write the search as one HTML file; into its folder when no path is given.
 
-        Raises  RunError when it has no folder and no path is given
+        Raises  RunError when it has no folder and no path is given, or the file cannot be written
         """
+        from limpide.report import page_place
         from limpide.tuning.page import render_search
 
-        if path is None and self.path is None:
-            mend = _("give one, or keep the search")
-            raise RunError(problem("report", _("a path"), _("a search that is not kept"), mend))
-        place = Path(path) if path is not None else Path(self.path or ".") / "report.html"
-        write_bytes(place, render_search(self).encode())
-        return place
+        place = page_place(path, self.path, _("a search that is not kept"), _("give one, or keep the search"))
+        return write_file(place, render_search(self).encode())
 
     def __str__(self) -> str:
         return self.verdict
