@@ -189,10 +189,18 @@ def check_free(folder: Path, option: str = "--out") -> None:
         raise RunError(problem(str(folder), _("a new or empty folder"), _("one that is in use"), mend))
 
 
+def plain_name(source: str) -> str:
+    """What a folder may be called after a source; "" where nothing is left of its name.
+
+    >>> plain_name("data/my houses.csv")
+    'my-houses'
+    """
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(source).stem).strip("-")
+
+
 def free_folder(name: str, parent: str | Path = "runs") -> Path:
     """The first of `runs/NAME-001`, `runs/NAME-002`, ... that is not there."""
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).stem).strip("-") or "run"
-    number = 1
+    plain, number = plain_name(name) or "run", 1
     while (folder := Path(parent) / f"{plain}-{number:03d}").exists():
         number += 1
     return folder

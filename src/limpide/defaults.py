@@ -11,9 +11,11 @@ from math import ceil
 from typing import Any
 
 from limpide.arrays import Shape, show_shape
+from limpide.errors import RecipeError, problem
 from limpide.history import Inference
 from limpide.i18n import _, format_count, format_number
 from limpide.nn.grammar import complete_network
+from limpide.nn.losses import LOSSES, Loss
 from limpide.nn.network import Network
 from limpide.nn.optimizers import OPTIMIZERS
 from limpide.recipe import Recipe
@@ -156,7 +158,6 @@ def _convolutions(side: int, is_pooled: bool) -> str:
 def settle_training(choices: Choices, network: Network, task: str, n_train: int) -> None:
     """Loss, optimizer and its rate, mean of the weights, batch, epochs, patience."""
     settle = choices.settle
-    probable = getattr(network.layers[-1], "function", "") in ("sigmoid", "softmax")
     losses = {
         ("regression", False): ("mse", _("the usual loss for a number")),
         ("binary", False): ("binary_cross_entropy_with_logits", _("two classes, from a raw score")),
@@ -165,7 +166,7 @@ def settle_training(choices: Choices, network: Network, task: str, n_train: int)
         ("binary", True): ("binary_cross_entropy", _("two classes, from the probability of the sigmoid")),
         ("multiclass", True): ("categorical_cross_entropy", _("several classes, from the softmax's probabilities")),
     }
-    settle("training.loss", *losses[task, probable])
+    settle("training.loss", *losses[task, network.ends_in_probability])
     name = settle("optimizer.name", "adam", _("it needs the least tuning of its rate"))
     if choices.recipe.optimizer.rate is None:
         family = "momentum" if name == "nesterov" else name
@@ -191,3 +192,25 @@ def settle_training(choices: Choices, network: Network, task: str, n_train: int)
 
 def _batch_size(n_train: int) -> int:
     return next((size for limit, size in ((5_000, 32), (20_000, 64), (100_000, 128)) if n_train < limit), 256)
+
+
+def loss_of(recipe: Recipe, network: Network, task: str) -> Loss:
+    """The loss of a recipe.
+
+    Raises  UnknownName; RecipeError for one that is for another kind of target, or expects other outputs
+    """
+    assert recipe.training.loss is not None
+    loss = LOSSES[recipe.training.loss]
+    wanted = {"regression": "values", "binary": "binary", "multiclass": "classes"}[task]
+    if loss.labels != wanted:
+        fitting = [row.name for row in LOSSES.rows() if row.labels == wanted]
+        raise RecipeError(
+            problem(
+                _("loss {name}").format(name=loss.name),
+                _("a loss for a {task} target").format(task=task),
+                _("one for another kind"),
+                _("choose among {names}").format(names=", ".join(fitting)),
+            )
+        )
+    network.check_loss(loss)
+    return loss

@@ -22,19 +22,16 @@ from limpide.data.hashes import row_hashes
 from limpide.data.images import ImagePreparation
 from limpide.data.leaks import equal_rows, find_leaks, guard
 from limpide.data.preparation import TablePreparation, TargetPreparation, taker
-from limpide.data.rows import PARTS as PARTS
-from limpide.data.rows import Part as Part
-from limpide.data.rows import Preparation, Prepared, Streamed
-from limpide.data.rows import Rows as Rows
+from limpide.data.rows import Part, Preparation, Prepared, Rows, Streamed
 from limpide.data.sources import open_source
 from limpide.data.splits import Split, split, split_by_hash
 from limpide.data.streams import TableStream
-from limpide.defaults import Choices, settle_network, settle_split, settle_training
+from limpide.defaults import Choices, loss_of, settle_network, settle_split, settle_training
 from limpide.engines.base import ENGINES, Choice, LoadsCode, choose_engine, get_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.history import Inference
 from limpide.i18n import _, format_count, format_percent, ngettext
-from limpide.nn.losses import LOSSES, Loss
+from limpide.nn.losses import Loss
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
 from limpide.recipes import SHIPPED, shipped
@@ -86,7 +83,7 @@ class Job:
         if most is None or len(rows.x) <= most:
             return rows
         chosen = np.sort(seeds.stream(self.recipe.seed, "measured", part).choice(len(rows.x), most, replace=False))
-        return Rows(rows.x[chosen], rows.y[chosen], rows.truth[chosen])
+        return rows.taken(chosen)
 
 
 def recipe_of(source: Any, **options: Any) -> Recipe:
@@ -125,6 +122,11 @@ def open_recipe(recipe: Recipe, source: Any = None) -> Dataset:
     return open_source(opened, given.target, given.kinds, given.drop, options=reading)
 
 
+def data_key(recipe: Recipe) -> str:
+    """The same for recipes that open the same data."""
+    return recipe.data.model_dump_json() + str(recipe.preparation.image_size)
+
+
 def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
     """Everything before the first update: read, infer, split, prepare.
 
@@ -153,9 +155,7 @@ def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
     settle_training(choices, network, made.task, n_train)
     recipe = choices.recipe
     recipe.check()
-    assert recipe.training.loss is not None
-    loss = LOSSES[recipe.training.loss]
-    _check_loss(loss, network, made.task)
+    loss = loss_of(recipe, network, made.task)
     if recipe.training.shift and len(network.input_shape) != 3:
         raise RecipeError(problem("training.shift", _("images"), _("a table"), _("leave it out")))
     engine = choose_engine(recipe.engine, network, n_updates(recipe, n_train), recipe.precision)
@@ -371,8 +371,8 @@ def _rows(dataset: Dataset, parts: Split, preparation: Preparation, target: Targ
     places: dict[Part, np.ndarray] = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     if not dataset.is_image and _n_cells(dataset) <= FEW_CELLS:
         # of a small table nearly all the time goes into the calls: one for all parts
-        whole = preparation.transform(inputs), target.encode(dataset.target), target.truth(dataset.target)
-        return {name: Rows(*(array[index] for array in whole)) for name, index in places.items()}
+        whole = Rows(preparation.transform(inputs), target.encode(dataset.target), target.truth(dataset.target))
+        return {name: whole.taken(index) for name, index in places.items()}
     rows: dict[Part, Rows] = {}
     for name, index in places.items():
         answers = taker(index)(dataset.target)
@@ -383,18 +383,3 @@ def _rows(dataset: Dataset, parts: Split, preparation: Preparation, target: Targ
 def _n_cells(dataset: Dataset) -> int:
     """Cells of a table, pixels of images."""
     return int(np.prod(dataset.inputs.shape))
-
-
-def _check_loss(loss: Loss, network: Network, task: str) -> None:
-    wanted = {"regression": "values", "binary": "binary", "multiclass": "classes"}[task]
-    if loss.labels != wanted:
-        fitting = [row.name for row in LOSSES.rows() if row.labels == wanted]
-        raise RecipeError(
-            problem(
-                _("loss {name}").format(name=loss.name),
-                _("a loss for a {task} target").format(task=task),
-                _("one for another kind"),
-                _("choose among {names}").format(names=", ".join(fitting)),
-            )
-        )
-    network.check_loss(loss)

@@ -16,10 +16,11 @@ import numpy as np
 from limpide import seeds
 from limpide.arrays import Tree
 from limpide.data.dataset import Dataset
+from limpide.data.rows import Rows
 from limpide.engines.base import get_engine
 from limpide.errors import RunError, problem
 from limpide.i18n import _, format_number
-from limpide.job import Job, Rows, open_recipe, prepare
+from limpide.job import Job, open_recipe, prepare
 from limpide.runs import Run
 from limpide.training import Fit, flat_options
 
@@ -69,12 +70,10 @@ class Reopened:
     def sample(self, most: int) -> Rows:
         """Training rows to measure on: all of them, or as many drawn once."""
         rows = self.job.parts["train"]
-        dtype = np.dtype(self.run.recipe.dtype)
         if len(rows.x) > most:
             chosen = np.sort(seeds.stream(self.run.recipe.seed, "figures").choice(len(rows.x), most, replace=False))
-            rows = Rows(rows.x[chosen], rows.y[chosen], rows.truth[chosen])
-        y = rows.y.astype(dtype, copy=False) if rows.y.dtype.kind == "f" else rows.y
-        return Rows(rows.x.astype(dtype, copy=False), y, rows.truth)
+            rows = rows.taken(chosen)
+        return rows.of_type(self.run.recipe.dtype)
 
     @cached_property
     def work(self) -> int:

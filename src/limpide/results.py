@@ -18,12 +18,13 @@ from limpide.data.images import to_png_base64
 from limpide.data.likeness import Likeness
 from limpide.data.once import once
 from limpide.data.reading import Reading
+from limpide.data.rows import PARTS, Part
 from limpide.engines.base import engine_versions, get_engine
 from limpide.evaluation import Evaluation, check_measurable, evaluate
 from limpide.history import Epoch, Example, Stop
 from limpide.i18n import N_, _, format_number
-from limpide.job import PARTS, Job, Part
-from limpide.runs import Run, ends_in_probability
+from limpide.job import Job
+from limpide.runs import Run
 
 N_EXAMPLES = 12
 """How many of the worst predictions a run keeps to show."""
@@ -86,7 +87,7 @@ def conclude(
     for name in measured:
         rows = job.measured("train") if name == "train" else parts[name]
         raw = engine.forward(job.network, weights, rows.x.astype(dtype, copy=False))
-        outputs[name], truths[name] = target.decode(raw, ends_in_probability(job.network)), rows.truth
+        outputs[name], truths[name] = target.decode(raw, job.network.ends_in_probability), rows.truth
     evaluations = Measures(target.task, target.labels, recipe.seed, truths, outputs)
     compared: dict[str, Evaluation] = {}
     notes = list(job.notes)

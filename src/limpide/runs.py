@@ -190,7 +190,7 @@ class Run:
         """For prepared inputs: predictions in the target's unit, or probabilities (rows, classes)."""
         x = x.astype(self.recipe.dtype, copy=False)
         raw = get_engine(self.engine).forward(self.network, self.weights, x)
-        return self.target.decode(raw, ends_in_probability(self.network))
+        return self.target.decode(raw, self.network.ends_in_probability)
 
     def large(
         self, source: Any, memory: str | None = None, options: Mapping[str, Any] | None = None
@@ -428,11 +428,6 @@ def list_runs(folder: str | Path = "runs") -> list[Run]:
         except RunError:
             continue
     return runs
-
-
-def ends_in_probability(network: Network) -> bool:
-    """Whether the network itself puts out probabilities, with sigmoid or softmax as its last layer."""
-    return getattr(network.layers[-1], "function", "") in ("sigmoid", "softmax")
 
 
 def _values(evaluation: Evaluation) -> dict[str, float | None]:

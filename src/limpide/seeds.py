@@ -6,6 +6,8 @@ A stream depends on the root seed and its name alone, so adding a use never move
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,3 +34,15 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
     n_bytes = max(POOL_BYTES, -(-root.bit_length() // 32) * 4)
     words = np.frombuffer(root.to_bytes(n_bytes, "little") + digest[:POOL_BYTES], WORD)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+
+
+def streams(seed: int, *name: str | int) -> Callable[[str], np.random.Generator]:
+    """The generators of one use in several places, each made when its place first asks, and the same one ever after.
+
+    name  what the numbers are for; the place comes behind it
+
+    >>> noise = streams(0, "noise", 3)
+    >>> noise("2.dropout") is noise("2.dropout")
+    True
+    """
+    return lru_cache(maxsize=None)(lambda place: stream(seed, *name, place))

@@ -31,7 +31,7 @@ from limpide.markup import paragraph
 from limpide.progress import RECIPE, Ending, Progress, check_new, last_state
 from limpide.recipe import OPTIONS, Recipe
 from limpide.results import conclude
-from limpide.runs import Run, ends_in_probability
+from limpide.runs import Run
 
 
 class Step(NamedTuple):
@@ -82,12 +82,11 @@ class Fit:
         self._state: Tree = self.trainer.state()
         self._mean = self._averaged.state
         self._is_mid_epoch = False
-        dtype = np.dtype(recipe.dtype)
         self._train, *measured = (
-            rows._replace(x=rows.x.astype(dtype, copy=False), y=_as_type(rows.y, dtype))
+            rows.of_type(recipe.dtype)
             for rows in (job.parts["train"], job.measured("train"), job.measured("validation"))
         )
-        self._gauge = Gauge(measured, job.loss, job.target, ends_in_probability(job.network))
+        self._gauge = Gauge(measured, job.loss, job.target, job.network.ends_in_probability)
         self._n_train, self._n_updates = job.sizes["train"], job.n_updates
         # how many rows each batch of an epoch has
         self._sizes = np.full(self._per_epoch, float(self.batch_size))
@@ -169,14 +168,7 @@ class Fit:
 
     def noise(self, number: int) -> Noise:
         """Each layer's stream for this epoch: the same one for all its batches."""
-        kept: dict[str, np.random.Generator] = {}
-
-        def stream(path: str) -> np.random.Generator:
-            if path not in kept:
-                kept[path] = seeds.stream(self.job.recipe.seed, "noise", number, path)
-            return kept[path]
-
-        return stream
+        return seeds.streams(self.job.recipe.seed, "noise", number)
 
     def _end_epoch(
         self, number: int, started: float, losses: np.ndarray, outputs: list[np.ndarray] | None = None
@@ -365,10 +357,6 @@ class Fit:
         stopped = "" if self.stop is None else paragraph(self.stop.sentence())
         epochs = epochs_table(self.history, self.best_epoch, self.epochs)
         return f"{self.job.network._repr_html_()}{epochs}{stopped}"
-
-
-def _as_type(y: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    return y.astype(dtype, copy=False) if y.dtype.kind == "f" else y
 
 
 def fit(source: Any, *, weights: Mapping[str, np.ndarray] | None = None, **options: Any) -> Fit:

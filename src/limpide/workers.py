@@ -25,7 +25,7 @@ from limpide.data.dataset import Dataset
 from limpide.errors import LimpideError, problem
 from limpide.history import Epoch
 from limpide.i18n import _, get_language, set_language
-from limpide.job import open_recipe, prepare
+from limpide.job import data_key, open_recipe, prepare
 from limpide.recipe import Recipe
 from limpide.runs import Run
 from limpide.streaming import open_stream
@@ -118,7 +118,7 @@ class Here:
 
         Raises  as `open_recipe`
         """
-        key = recipe.data.model_dump_json() + str(recipe.preparation.image_size)
+        key = data_key(recipe)
         with self._lock:
             if key not in self._opened:
                 source = self._terms.source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,15 @@ class Rows(NamedTuple):
     x: np.ndarray
     y: np.ndarray
     truth: np.ndarray
+
+    def taken(self, chosen: np.ndarray) -> Rows:
+        """Some of the rows, by their numbers or a mask."""
+        return Rows(*(array[chosen] for array in self))
+
+    def of_type(self, dtype: str | np.dtype[Any]) -> Rows:
+        """The same rows as a network of this float type takes them; class numbers stay whole."""
+        y = self.y.astype(dtype, copy=False) if self.y.dtype.kind == "f" else self.y
+        return Rows(self.x.astype(dtype, copy=False), y, self.truth)
 
 
 @dataclass(frozen=True, eq=False)

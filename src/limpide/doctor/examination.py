@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from math import isfinite
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ from limpide import seeds
 from limpide.averaging import Averaged
 from limpide.baselines import BASELINES, fit_baselines
 from limpide.data.leaks import Leak, find_leaks
+from limpide.data.rows import Part
 from limpide.doctor.measures import Record, Units, count_units
 from limpide.doctor.rates import Sweep, sweep
-from limpide.engines.base import Choice, Noise, get_engine
+from limpide.engines.base import Choice, get_engine
 from limpide.history import Epoch, Stop
 from limpide.i18n import _, format_count, ngettext
-from limpide.job import Job, Part
-from limpide.runs import ends_in_probability
+from limpide.job import Job
 
 GUESSES = ("majority", "mean")
 NOT_LEARNED = 0.5
@@ -140,7 +140,7 @@ class Examination:
         job = self.job
         x = job.measured(part).x.astype(job.recipe.dtype, copy=False)
         return job.target.decode(
-            get_engine(job.engine.name).forward(job.network, self.weights, x), ends_in_probability(job.network)
+            get_engine(job.engine.name).forward(job.network, self.weights, x), job.network.ends_in_probability
         )
 
     def misses(self, part: Part, outputs: np.ndarray | None = None) -> np.ndarray:
@@ -184,10 +184,8 @@ class Examination:
         """The lowest validation loss of a training on some rows alone, of as many updates as the kept weights had."""
         job, recipe, kept = self.job, self.job.recipe, self.kept
         assert kept is not None
-        dtype, size = np.dtype(recipe.dtype), recipe.training.batch_size or 1
-        part, held = job.parts["train"], job.measured("validation")
-        x, y = part.x[rows].astype(dtype, copy=False), part.y[rows]
-        y = y.astype(dtype, copy=False) if y.dtype.kind == "f" else y
+        size = recipe.training.batch_size or 1
+        half, held = job.parts["train"].taken(rows).of_type(recipe.dtype), job.measured("validation")
         updates = min(2 * kept.updates, HALF_UPDATES)
         open_trainer = partial(
             get_engine(job.engine.name).trainer,
@@ -203,11 +201,11 @@ class Examination:
         n_epochs = max(1, updates // per_epoch)
         for epoch in range(1, n_epochs + 1):
             order = seeds.stream(recipe.seed, "order", epoch).permutation(len(rows))
-            trainer.run(x, y, order, size, _noise(recipe.seed, epoch))
+            trainer.run(half.x, half.y, order, size, seeds.streams(recipe.seed, "doctor", "noise", epoch))
             if averaged.share:
                 averaged.take(trainer.state())
             if epoch == n_epochs or epoch % max(1, n_epochs // HALF_LOOKS) == 0:
-                loss = job.loss.mean(averaged.evaluate(held.x.astype(dtype, copy=False)), held.y)
+                loss = job.loss.mean(averaged.evaluate(held.x.astype(recipe.dtype, copy=False)), held.y)
                 lowest = min(lowest, loss) if isfinite(loss) else lowest
         return float(lowest)
 
@@ -232,11 +230,6 @@ def on_numpy(job: Job) -> Job:
     if recipe.precision == "mixed":
         recipe = recipe.with_values({"precision": "float32"})
     return replace(job, recipe=recipe, engine=Choice("numpy", job.engine.why))
-
-
-def _noise(seed: int, epoch: int) -> Noise:
-    """Each layer's stream for an epoch: the same one for all its batches."""
-    return lru_cache(maxsize=None)(lambda path: seeds.stream(seed, "doctor", "noise", epoch, path))
 
 
 def _z(differences: np.ndarray) -> float:

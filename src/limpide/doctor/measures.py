@@ -79,9 +79,8 @@ def open_step(trainer: Trainer, job: Job, update: int, epoch: int, is_real: bool
     rows, seed = job.parts["train"], job.recipe.seed
     n = min(len(rows.x), job.recipe.training.batch_size or PROBE_ROWS, PROBE_ROWS)
     chosen = np.sort(seeds.stream(seed, "doctor").choice(len(rows.x), n, replace=False))
-    x, y = rows.x[chosen].astype(job.recipe.dtype, copy=False), rows.y[chosen]
-    y = y.astype(job.recipe.dtype, copy=False) if y.dtype.kind == "f" else y
-    trace = trainer.trace(x, y, lambda path: seeds.stream(seed, "doctor", epoch, path))
+    batch = rows.taken(chosen).of_type(job.recipe.dtype)
+    trace = trainer.trace(batch.x, batch.y, lambda path: seeds.stream(seed, "doctor", epoch, path))
     weights, layers = trainer.weights(), []
     for layer in trace.layers:
         keys = [key for key, gradient in layer.grads.items() if np.ndim(gradient) > 1]

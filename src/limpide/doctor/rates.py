@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,13 +147,11 @@ def _losses(job: Job, rates: np.ndarray) -> Iterator[float]:
     named = network.initialize(seeds.stream(recipe.seed, "weights"))
     parameters = Parameters.of(network, named, dtype)
     state = optimizer.init(parameters.flat)
-    noise = lru_cache(maxsize=None)(lambda path: seeds.stream(recipe.seed, "noise", 1, path))
+    noise = seeds.streams(recipe.seed, "noise", 1)
     batches = _batches(job)
     for step, rate in enumerate(rates):
-        chosen = next(batches)
-        x, y = rows.x[chosen].astype(dtype, copy=False), rows.y[chosen]
-        y = y.astype(dtype, copy=False) if y.dtype.kind == "f" else y
-        value, gradients = engine.loss_and_gradients(network, loss, parameters.named(), x, y, noise)
+        batch = rows.taken(next(batches)).of_type(dtype)
+        value, gradients = engine.loss_and_gradients(network, loss, parameters.named(), batch.x, batch.y, noise)
         yield value
         flat = np.concatenate([np.asarray(gradients[slot.name], dtype).reshape(-1) for slot in network.slots])
         with np.errstate(over="ignore", invalid="ignore"):

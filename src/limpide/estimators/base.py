@@ -17,14 +17,14 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from limpide import seeds
 from limpide.arrays import Tree
 from limpide.averaging import Averaged
-from limpide.defaults import Choices, settle_network, settle_training
+from limpide.defaults import Choices, loss_of, settle_network, settle_training
 from limpide.engines.base import choose_engine, get_engine
-from limpide.errors import DataError, RecipeError, UnknownName, problem
+from limpide.errors import DataError, RecipeError, problem
 from limpide.estimators.learning import Course, learn
 from limpide.estimators.rows import Rows, Scaling, Visits, held_out
 from limpide.history import Inference
 from limpide.i18n import _, format_count
-from limpide.nn.losses import LOSSES, Loss
+from limpide.nn.losses import Loss
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
 
@@ -238,7 +238,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         network = settle_network(choices, (self.n_features_in_,), n_outputs, n_visits, task)
         settle_training(choices, network, task, n_visits)
         recipe = choices.recipe
-        loss = _checked_loss(recipe, network, task)
+        loss = loss_of(recipe, network, task)
         if goes_on and network != self.network_:
             mend = _("fit anew with warm_start=False")
             raise RecipeError(problem("network", str(self.network_), str(network), mend))
@@ -288,15 +288,3 @@ def _counted(X: np.ndarray, y: np.ndarray, sample_weight: Any) -> tuple[np.ndarr
     if not counts.any():
         raise DataError(problem("sample_weight", _("at least one number above 0"), _("only zeros")))
     return X[counts], y[counts], weight[counts]
-
-
-def _checked_loss(recipe: Recipe, network: Network, task: str) -> Loss:
-    """The recipe's loss, if it is one for this kind of target and for this network."""
-    assert recipe.training.loss is not None
-    loss = LOSSES[recipe.training.loss]
-    wanted = {"regression": "values", "binary": "binary", "multiclass": "classes"}[task]
-    if loss.labels != wanted:
-        fitting = [row.name for row in LOSSES.rows() if row.labels == wanted]
-        raise UnknownName(_("loss for a {task} target").format(task=task), loss.name, fitting)
-    network.check_loss(loss)
-    return loss

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import inf, isfinite
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from limpide import seeds
 from limpide.arrays import Tree
 from limpide.averaging import Averaged
-from limpide.engines.base import Noise
 from limpide.errors import Diverged, problem
 from limpide.estimators.rows import Rows, Visits
 from limpide.i18n import _, format_count, format_number
@@ -53,7 +51,7 @@ def learn(
     course, best = Course(), inf
     for epoch in range(1, epochs + 1):
         order = seeds.stream(recipe.seed, "order", done + epoch).permutation(visits.rows(done + epoch, start))
-        losses = trainer.run(train.x, train.y, order, batch_size, _noise(recipe.seed, done + epoch))
+        losses = trainer.run(train.x, train.y, order, batch_size, seeds.streams(recipe.seed, "noise", done + epoch))
         if averaged.share and isfinite(losses[-1]):
             averaged.take(trainer.state())
         held_loss = 0.0 if held is None or not isfinite(losses[-1]) else _mean_loss(averaged, loss, held)
@@ -75,11 +73,6 @@ def learn(
     if held is None:
         course.best_epoch, course.weights = len(course.losses), averaged.weights()
     return course
-
-
-def _noise(seed: int, epoch: int) -> Noise:
-    """Each layer's stream for this epoch: the same one for all its batches."""
-    return lru_cache(maxsize=None)(lambda path: seeds.stream(seed, "noise", epoch, path))
 
 
 def _mean_loss(averaged: Averaged, loss: Loss, rows: Rows) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from limpide.checkpoint import plain_name
 from limpide.errors import RecipeError, RunError, problem
 from limpide.evaluation import MAIN_METRIC, METRICS
 from limpide.experiment.comparison import Comparison, Stopped
@@ -228,6 +229,5 @@ def _identity(variants: Sequence[Variant], splits: bool) -> str:
 
 def _own_folder(variants: Sequence[Variant], splits: bool) -> Path:
     """The folder of this comparison and of no other."""
-    stem = Path(variants[0].recipe.data.source.partition("?")[0]).stem
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "data"
+    plain = plain_name(variants[0].recipe.data.source.partition("?")[0]) or "data"
     return Path("comparisons") / f"{plain}-{_identity(variants, splits)[:8]}"

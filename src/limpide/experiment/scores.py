@@ -16,10 +16,10 @@ from typing import Any
 
 import limpide
 from limpide.checkpoint import check_free, read_json, write_file
+from limpide.data.rows import Part
 from limpide.errors import Diverged, RunError
 from limpide.experiment.boards import Board, FolderBoard
 from limpide.history import Epoch
-from limpide.job import Part
 from limpide.recipe import Recipe
 from limpide.workers import Outcome
 

@@ -8,12 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
+from limpide.data.rows import Part
 from limpide.errors import RunError, problem
 from limpide.experiment.scores import Score, Shelf, score_key
 from limpide.experiment.variants import Settled, Settler, Variant, settle_all
 from limpide.history import Epoch
 from limpide.i18n import _
-from limpide.job import Part
 from limpide.many import train_many
 from limpide.recipe import Recipe
 from limpide.workers import Outcome

@@ -20,7 +20,7 @@ from limpide.data.streams import TableStream
 from limpide.engines.base import choose_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.i18n import _
-from limpide.job import Job, n_updates, open_recipe, prepare, recipe_of
+from limpide.job import Job, data_key, n_updates, open_recipe, prepare, recipe_of
 from limpide.nn.layers import Activation, Dense, Layer, Residual
 from limpide.nn.network import Network
 from limpide.progress import RECIPE
@@ -231,7 +231,7 @@ class Settler:
 
     def data(self, recipe: Recipe) -> Dataset | TableStream:
         """The data of a recipe; larger than memory, a stream that each training passes over anew."""
-        key = recipe.data.model_dump_json() + str(recipe.preparation.image_size)
+        key = data_key(recipe)
         if key not in self._opened:
             stream = open_stream(recipe) if self.source is None else None
             self._opened[key] = stream or open_recipe(recipe, self.source)

@@ -25,7 +25,7 @@ from limpide.explaining.walk import Moment
 from limpide.explaining.writing import as_json, finite, show_value
 from limpide.i18n import _, format_count, ngettext
 from limpide.markup import paragraph
-from limpide.runs import Run, ends_in_probability
+from limpide.runs import Run
 
 if TYPE_CHECKING:
     from limpide.explaining.asking import Asked
@@ -147,7 +147,7 @@ class Explanation:
             return [of_number(self.step, self.number(name), self._digits) for name in self.looked.opened]
         view = self._view
         if view is None:
-            activated = ends_in_probability(self.run.network)
+            activated = self.run.network.ends_in_probability
             answer = answer_of(self.step, self.run.target, activated)
             return list(overview(self.step, self.sample, self.run.target.labels, answer, self._digits))
         if self.looked.unit is None:

@@ -18,7 +18,7 @@ from limpide.data.images import ImagePreparation
 from limpide.errors import UnknownName
 from limpide.export.preparation_code import decoding_code, preparation_code
 from limpide.i18n import _
-from limpide.runs import Run, ends_in_probability
+from limpide.runs import Run
 
 PROGRAMS: dict[str, str] = {
     "numpy": "limpide.export.numpy_code:write_network",
@@ -76,7 +76,7 @@ def program_text(run: Run, to: str, name: str) -> str:
     sections = [
         preparation_code(run.preparation),
         network.body,
-        decoding_code(run.target, ends_in_probability(run.network)),
+        decoding_code(run.target, run.network.ends_in_probability),
         network.training,
         _IMAGE_DOOR if is_image else _TABLE_DOOR,
     ]

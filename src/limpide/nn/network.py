@@ -95,6 +95,11 @@ class Network:
         """The shape of one output."""
         return self.shapes[-1]
 
+    @property
+    def ends_in_probability(self) -> bool:
+        """Whether the network itself puts out probabilities, with sigmoid or softmax as its last layer."""
+        return getattr(self.layers[-1], "function", "") in ("sigmoid", "softmax")
+
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Every parameter and its place in the flat vector, in the order of the layers."""
@@ -151,12 +156,10 @@ class Network:
         A softmax under a loss that applies softmax itself squeezes every score into [0, 1]: the loss can no longer
         fall near zero, and training all but stops.
         """
-        last = self.layers[-1]
-        function = getattr(last, "function", "identity")
-        is_probability = function in ("softmax", "sigmoid")
+        function = getattr(self.layers[-1], "function", "identity")
         where = _("loss {name}").format(name=loss.name)
         wanted = "softmax" if loss.labels == "classes" else "sigmoid"
-        if loss.expects == "scores" and is_probability:
+        if loss.expects == "scores" and self.ends_in_probability:
             raise RecipeError(
                 problem(
                     where,

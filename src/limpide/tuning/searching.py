@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from limpide.checkpoint import plain_name
 from limpide.errors import RecipeError, UnknownName, problem
 from limpide.experiment.comparing import choose_metric, read_time
 from limpide.experiment.scores import Score, Shelf
@@ -244,6 +245,5 @@ def _check(counts: Mapping[str, int | None], repeats: int) -> None:
 
 def _own_folder(question: Question) -> Path:
     """The folder of this search and of no other."""
-    stem = Path(question.variant.recipe.data.source.partition("?")[0]).stem
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "data"
+    plain = plain_name(question.variant.recipe.data.source.partition("?")[0]) or "data"
     return Path("searches") / f"{plain}-{question.identity()[:8]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from math import inf, isfinite, sqrt
 from typing import NamedTuple
 
@@ -104,12 +103,10 @@ def first_updates(job: Job, engine: str, precision: Precision, start: Mapping[st
     for epoch in range(1, n + 1):
         order = seeds.stream(recipe.seed, "order", epoch).permutation(len(rows.x))
         # a layer's stream of noise goes on from one batch of an epoch to the next
-        noise = lru_cache(maxsize=None)(partial(seeds.stream, recipe.seed, "noise", epoch))
+        noise = seeds.streams(recipe.seed, "noise", epoch)
         for first in range(0, len(order), size):
-            batch = order[first : first + size]
-            x, y = rows.x[batch].astype(precision), rows.y[batch]
-            y = y.astype(precision) if y.dtype.kind == "f" else y
-            loss = float(trainer.run(x, y, np.arange(len(batch)), size, noise)[-1])
+            batch = rows.taken(order[first : first + size]).of_type(precision)
+            loss = float(trainer.run(batch.x, batch.y, np.arange(len(batch.x)), size, noise)[-1])
             if not isfinite(loss):
                 where = _("update {update}").format(update=len(moments) + 1)
                 raise Diverged(problem(where, _("finite numbers"), _("NaN or Inf")))

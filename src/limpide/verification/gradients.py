@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -57,11 +58,11 @@ def check_job(job: Job) -> list[GradientGap]:
     """The gradients of a job's first update, on a few of its rows, in float64, noise included."""
     rows, seed = job.parts["train"], job.recipe.seed
     chosen = np.sort(seeds.stream(seed, "order", 1).permutation(len(rows.x))[:ROWS])
-    x, y = np.asarray(rows.x[chosen], np.float64), rows.y[chosen]
-    y = y.astype(np.float64) if y.dtype.kind == "f" else y
+    batch = rows.taken(chosen).of_type("float64")
     weights = job.network.initialize(seeds.stream(seed, "weights"))
     # a fresh stream at every call: each pass sees the same noise
-    return check_gradients(job.network, job.loss, weights, x, y, lambda path: seeds.stream(seed, "noise", 1, path))
+    noise = partial(seeds.stream, seed, "noise", 1)
+    return check_gradients(job.network, job.loss, weights, batch.x, batch.y, noise)
 
 
 def check_gradients(
