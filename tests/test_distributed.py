@@ -13,7 +13,8 @@ import pytest
 
 import limpide as lp
 from limpide.distributed import Place, lost, place, signed, steady
-from limpide.engines.base import caution, choose_engine
+from limpide.engines.base import caution
+from limpide.engines.choosing import choose_engine
 from limpide.errors import ProcessLost, RecipeError
 from limpide.nn.network import Network
 from limpide.progress import last_state

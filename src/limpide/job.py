@@ -27,7 +27,8 @@ from limpide.data.sources import open_source
 from limpide.data.splits import Split, split, split_by_hash
 from limpide.data.streams import TableStream
 from limpide.defaults import Choices, loss_of, settle_network, settle_split, settle_training
-from limpide.engines.base import ENGINES, Choice, LoadsCode, choose_engine, get_engine
+from limpide.engines.base import ENGINES, LoadsCode, get_engine
+from limpide.engines.choosing import Choice, choose_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.history import Inference
 from limpide.i18n import _, format_count, format_percent, ngettext

@@ -21,7 +21,8 @@ from limpide.averaging import Averaged
 from limpide.data.dataset import Note
 from limpide.data.shifts import shifted
 from limpide.distributed import place, steady
-from limpide.engines.base import Choice, Noise, Trainer, caution, get_engine, run_and_evaluate
+from limpide.engines.base import Noise, Trainer, caution, get_engine, run_and_evaluate
+from limpide.engines.choosing import Choice
 from limpide.errors import Diverged, ProcessLost, RecipeError, RunError, problem
 from limpide.gauges import Gauge, Reading
 from limpide.history import Epoch, Inference, Reason, Stop, epochs_table

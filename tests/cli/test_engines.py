@@ -6,7 +6,7 @@ import pytest
 
 from limpide.engines import base, machine
 from limpide.engines.base import ENGINES, get_engine, is_compiled
-from limpide.engines.machine import JOBS, Job, inspect_engine, time_update
+from limpide.engines.machine import WORKLOADS, Workload, inspect_engine, time_update
 from limpide.errors import MissingPackage, Unsupported
 from limpide.settings import SETTINGS
 
@@ -39,8 +39,8 @@ def test_every_engine_tells_its_version_device_threads_and_speed(shown, hasty):
         assert engine["version"]
         assert engine["device"].split(":")[0] in {device.split(":")[0].split()[0] for device in engine["devices"]}
         assert min(engine["threads"].values()) >= 1
-        assert set(engine["microseconds"]) == {job.name for job in JOBS}
-        assert engine["microseconds"][JOBS[0].name] > 0
+        assert set(engine["microseconds"]) == {workload.name for workload in WORKLOADS}
+        assert engine["microseconds"][WORKLOADS[0].name] > 0
         assert engine["gflops"] > 0
         assert "same bits" in engine["repeatable"]
     assert facts["cores"] >= 1
@@ -60,9 +60,9 @@ class HasNoPooling:
 
 
 def test_a_layer_that_an_engine_lacks_has_no_time():
-    job = Job("deep", "1x8x8, residual(conv 1 3x3 pad 1), globalavgpool, 2", "adam", 4)
-    assert time_update(get_engine("numpy"), job) > 0
-    assert time_update(HasNoPooling(), job) is None
+    workload = Workload("deep", "1x8x8, residual(conv 1 3x3 pad 1), globalavgpool, 2", "adam", 4)
+    assert time_update(get_engine("numpy"), workload) > 0
+    assert time_update(HasNoPooling(), workload) is None
 
 
 def test_an_engine_that_is_not_installed_is_a_line_with_the_command_to_install_it(shown, without_torch):

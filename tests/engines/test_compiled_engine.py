@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from limpide.engines.base import choose_engine, get_engine
+from limpide.engines.base import get_engine
+from limpide.engines.choosing import choose_engine
 from limpide.errors import MissingPackage, ShapeError, Unsupported
 from limpide.nn.layers import Activation, Dense, Residual
 from limpide.nn.losses import LOSSES
@@ -321,8 +322,8 @@ def test_a_disk_that_is_full_costs_no_more_than_a_second_compilation(monkeypatch
     ],
 )
 def test_a_job_is_compiled_where_that_is_repaid(text, n_updates, is_on_disk, expected, monkeypatch):
-    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_shares=False: is_on_disk)
-    monkeypatch.setattr("limpide.engines.base.find_spec", lambda package: object())
+    monkeypatch.setattr("limpide.engines.choosing.is_compiled", lambda with_shares=False: is_on_disk)
+    monkeypatch.setattr("limpide.engines.choosing.find_spec", lambda package: object())
     monkeypatch.setenv("LIMPIDE_DEVICE", "cpu")
     name, why = choose_engine("auto", Network.parse(text), n_updates)
     assert name == expected
@@ -333,7 +334,7 @@ def test_without_numba_the_choice_is_numpy_and_says_so(monkeypatch):
     def missing(name):
         raise MissingPackage("numba is not installed")
 
-    monkeypatch.setattr("limpide.engines.base.get_engine", missing)
+    monkeypatch.setattr("limpide.engines.choosing.get_engine", missing)
     name, why = choose_engine("auto", Network.parse("3-64-32-1 relu"), 10**7)
     assert name == "numpy"
     assert why == "the compiled engine would be faster, but: numba is not installed"

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from limpide.engines import numpy_engine
-from limpide.engines.base import ENGINES, choose_engine, engine_versions, get_engine
+from limpide.engines.base import ENGINES, engine_versions, get_engine
+from limpide.engines.choosing import choose_engine
 from limpide.engines.numpy_engine import NumpyEngine
 from limpide.errors import UnknownName
 from limpide.job import _load

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from limpide.engines import base
-from limpide.engines.base import choose_engine, engine_versions, get_engine
+from limpide.engines import choosing
+from limpide.engines.base import engine_versions, get_engine
+from limpide.engines.choosing import choose_engine
 from limpide.errors import MissingPackage, RecipeError, Unsupported
 from limpide.nn.layers import LAYERS
 from limpide.nn.losses import LOSSES
@@ -375,8 +376,8 @@ def test_convolutions_go_to_pytorch_where_it_has_a_gpu_or_the_compiled_engine_is
     text, n_updates, is_there, is_on_disk, device, name, monkeypatch
 ):
     found = object() if is_there else None
-    monkeypatch.setattr("limpide.engines.base.find_spec", lambda package: found if package == "torch" else None)
-    monkeypatch.setattr("limpide.engines.base.is_compiled", lambda with_shares=False: is_on_disk)
+    monkeypatch.setattr("limpide.engines.choosing.find_spec", lambda package: found if package == "torch" else None)
+    monkeypatch.setattr("limpide.engines.choosing.is_compiled", lambda with_shares=False: is_on_disk)
     monkeypatch.setenv("LIMPIDE_DEVICE", device)
     assert choose_engine("auto", Network.parse(text), n_updates).name == name
 
@@ -391,4 +392,4 @@ def test_a_gpu_is_suspected_by_the_machine_alone(monkeypatch):
         monkeypatch.setattr("shutil.which", lambda _name, found=has_program: found)
         monkeypatch.setattr("sys.platform", system)
         monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
-        assert base._may_have_gpu() is expected
+        assert choosing._may_have_gpu() is expected

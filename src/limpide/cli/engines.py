@@ -78,8 +78,8 @@ def _show_speeds(console: Console, found: list[EngineFacts], busy: float | None)
     """Microseconds of an update and the rate of a product, an engine in each column."""
     from limpide.engines.machine import SIDE
 
-    jobs = list(found[0].microseconds)
-    rows = [(job, *(_cell(facts.microseconds[job]) for facts in found)) for job in jobs]
+    names = list(found[0].microseconds)
+    rows = [(name, *(_cell(facts.microseconds[name]) for facts in found)) for name in names]
     title = _("product of {side}×{side}, GFLOP/s").format(side=SIDE)
     rows.append((title, *(_cell(facts.gflops) for facts in found)))
     right = range(1, len(found) + 1)

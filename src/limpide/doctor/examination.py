@@ -17,7 +17,8 @@ from limpide.data.leaks import Leak, find_leaks
 from limpide.data.rows import Part
 from limpide.doctor.measures import Record, Units, count_units
 from limpide.doctor.rates import Sweep, sweep
-from limpide.engines.base import Choice, get_engine
+from limpide.engines.base import get_engine
+from limpide.engines.choosing import Choice
 from limpide.history import Epoch, Stop
 from limpide.i18n import _, format_count, ngettext
 from limpide.job import Job

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,19 +17,17 @@ from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from limpide.arrays import Array, Tree, show_shape
-from limpide.distributed import place
-from limpide.errors import MissingPackage, RecipeError, UnknownName, problem
-from limpide.i18n import N_, _, format_count, format_number, ngettext
+from limpide.errors import RecipeError, UnknownName
+from limpide.i18n import _, format_count, format_number, ngettext
 from limpide.markup import table
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network
 from limpide.nn.optimizers import Optimizer
-from limpide.settings import setting
 
 Precision = Literal["float32", "float64", "mixed"]
 """The type of the numbers; "mixed" keeps them in float32 and multiplies in 16 bits, with the torch engine only."""
@@ -233,97 +229,9 @@ def get_engine(name: str) -> Engine:
     return engine
 
 
-class Choice(NamedTuple):
-    """An engine's name and why it was taken."""
-
-    name: str
-    why: str
-
-
 def float_type(precision: Precision) -> np.dtype[Any]:
     """The type of the weights."""
     return np.dtype("float32" if precision == "mixed" else precision)
-
-
-NAMED = N_("named by the user")
-
-
-def choose_engine(name: str, network: Network, n_updates: int, precision: Precision = "float32") -> Choice:
-    """The engine to use: the one named, or for "auto" the one the rules pick for this job.
-
-    `compiled` once there is enough to do to repay it, or for convolutions `torch` where there may be a GPU or the other
-    must be compiled first; else `numpy`, which needs neither.
-
-    Raises  UnknownName; RecipeError for an engine that lacks what is asked of it
-    """
-    why_torch = ""
-    if precision == "mixed":
-        why_torch = _("the one engine that multiplies in 16 bits")
-    if place().is_shared:
-        why_torch = _("the one engine that several processes can share")
-    if why_torch and name not in ("auto", "torch"):
-        raise RecipeError(problem("engine", f"torch, {why_torch}", name))
-    if why_torch and name == "auto":
-        get_engine("torch")
-        return Choice("torch", why_torch)
-    if name != "auto":
-        get_engine(name)
-        return Choice(name, _(NAMED))
-    work = sum(row.multiply_adds for row in network.table()) if _has_convolutions(network) else 0
-    is_torch_there = work >= SMALLEST_CONVOLUTION and work * n_updates >= TORCH_WORK and find_spec("torch") is not None
-    if is_torch_there and _may_have_gpu():
-        return Choice("torch", _("convolutions of this size, and a machine that may have a GPU"))
-    if is_torch_there and not is_compiled(with_shares=True):
-        return Choice("torch", _("convolutions of this size take about half as long as with numpy, loading included"))
-    if _pays_for_compiling(network, work, n_updates):
-        try:
-            get_engine("compiled")
-        except (MissingPackage, ImportError) as error:
-            return Choice("numpy", _("the compiled engine would be faster, but: {reason}").format(reason=error))
-        return Choice("compiled", _("so many updates repay its loading, and where it is new here its compilation"))
-    return Choice("numpy", _("it runs every layer of this network and needs no compilation"))
-
-
-SMALLEST_CONVOLUTION = 100_000
-"""Multiply-adds of one example below which convolutions take PyTorch as long as NumPy, or longer."""
-
-TORCH_WORK = 1_000_000_000
-"""Multiply-adds of one example, times updates, that pay for loading PyTorch (1.2 s) three times over at batch 32."""
-
-
-def _has_convolutions(network: Network) -> bool:
-    # kernels are the only parameters with four axes
-    return any(len(slot.shape) == 4 for slot in network.slots)
-
-
-def _may_have_gpu() -> bool:
-    """Whether this looks like a machine with a GPU that PyTorch can use; told without loading PyTorch."""
-    named = setting("LIMPIDE_DEVICE")
-    if named:
-        return named != "cpu"
-    is_apple = sys.platform == "darwin" and platform.machine() == "arm64"
-    return is_apple or shutil.which("nvidia-smi") is not None
-
-
-SAVED_PER_LAYER, SAVED_PER_PARAMETER, SAVED_PER_CONVOLUTION = 9e-6, 2e-9, 2e-9
-"""Seconds that it saves at each update beside NumPy, at least: for each layer, parameter, and where there are
-convolutions multiply-add of an example (benchmarks/LOG.md)."""
-
-SECONDS_TO_LOAD, SECONDS_TO_COMPILE, SECONDS_FOR_SHARES = 0.6, 12.0, 15.0
-"""What it costs before its first update: where its code is on disk, where it must be compiled, and what
-layers other than dense ones add to that."""
-
-
-def _pays_for_compiling(network: Network, work: int, n_updates: int) -> bool:
-    if work:
-        saved = n_updates * SAVED_PER_CONVOLUTION * work
-    else:
-        saved = n_updates * (SAVED_PER_LAYER * len(network.layers) + SAVED_PER_PARAMETER * network.n_parameters)
-    # dropout and batch norm, like images, are done by the second of the two functions that are compiled
-    with_shares = any(layer.keyword not in ("dense", "activation", "flatten") for layer in network.layers)
-    to_compile = SECONDS_TO_COMPILE + (SECONDS_FOR_SHARES if with_shares else 0)
-    # twice the cost: most trainings stop before their last update
-    return saved > 2 * (SECONDS_TO_LOAD if is_compiled(with_shares) else to_compile)
 
 
 def may_need_shares(layers: str | None) -> bool:

@@ -39,7 +39,7 @@ SIDE = 1024
 
 
 @dataclass(frozen=True)
-class Job:
+class Workload:
     """A reference network and how it is trained."""
 
     name: str
@@ -50,10 +50,10 @@ class Job:
 
 
 CONVOLUTION = "1x28x28, conv 8 3x3 pad 1 relu, maxpool 2, flatten, 10"
-JOBS = (
-    Job("3-64-32-1, Adam, batch 32", "3-64-32-1 relu", "adam", 32),
-    Job("784-40×5-10, SGD, batch 32", "784, 40x5 relu, 10", "sgd", 32, "cross_entropy"),
-    Job("conv 8 3×3 on 28×28, Adam, batch 64", CONVOLUTION, "adam", 64, "cross_entropy"),
+WORKLOADS = (
+    Workload("3-64-32-1, Adam, batch 32", "3-64-32-1 relu", "adam", 32),
+    Workload("784-40×5-10, SGD, batch 32", "784, 40x5 relu, 10", "sgd", 32, "cross_entropy"),
+    Workload("conv 8 3×3 on 28×28, Adam, batch 64", CONVOLUTION, "adam", 64, "cross_entropy"),
 )
 
 
@@ -66,7 +66,7 @@ class EngineFacts:
     threads       by what they belong to: BLAS, PyTorch, Numba
     is_on_disk    whether its compiled code is kept; None where nothing is compiled
     repeatable    what a training done again is equal to, in words
-    microseconds  of one update, by the name of the job; None where the engine lacks a layer of it
+    microseconds  of one update, by the name of the workload; None where the engine lacks a layer of it
     gflops        rate of a product of two float32 matrices of `SIDE`, in 10⁹ additions and multiplications a second
     """
 
@@ -99,7 +99,7 @@ def inspect_engine(name: str, is_measured: bool = True) -> EngineFacts:
     except (MissingPackage, RecipeError) as error:
         return EngineFacts(name, missing=str(error))
     if is_measured:
-        facts["microseconds"] = {job.name: time_update(engine, job) for job in JOBS}
+        facts["microseconds"] = {workload.name: time_update(engine, workload) for workload in WORKLOADS}
         facts["gflops"] = product_rate(_product(name))
     return EngineFacts(name, **facts)
 
@@ -153,21 +153,21 @@ def _blas_threads(package: str) -> int:
     return max((library.num_threads for library in own), default=1)
 
 
-def time_update(engine: Engine, job: Job) -> float | None:
+def time_update(engine: Engine, workload: Workload) -> float | None:
     """Microseconds of one update, the median of many; None where the engine lacks a layer of the network."""
-    network, loss, rng = Network.parse(job.network), LOSSES[job.loss], stream(0, job.name)
-    n = UPDATES * job.batch
+    network, loss, rng = Network.parse(workload.network), LOSSES[workload.loss], stream(0, workload.name)
+    n = UPDATES * workload.batch
     x = rng.standard_normal((n, *network.input_shape), np.float32)
     classes = rng.integers(0, network.output_shape[0], n)
     y = classes if loss.labels == "classes" else rng.standard_normal((n, *network.output_shape), np.float32)
     try:
-        trainer = engine.trainer(network, loss, make_optimizer(job.optimizer, rate=1e-4), network.initialize(rng))
+        trainer = engine.trainer(network, loss, make_optimizer(workload.optimizer, rate=1e-4), network.initialize(rng))
     except Unsupported:
         return None
     rows = np.arange(n)
 
     def updates(k: int) -> None:
-        trainer.run(x, y, rows[: k * job.batch], job.batch, lambda path: stream(0, path))
+        trainer.run(x, y, rows[: k * workload.batch], workload.batch, lambda path: stream(0, path))
 
     updates(1)  # compiles, allocates, wakes the threads
     k = max(1, min(UPDATES, int(BLOCK_SECONDS / _seconds(lambda: updates(1)))))

@@ -18,7 +18,8 @@ from limpide import seeds
 from limpide.arrays import Tree
 from limpide.averaging import Averaged
 from limpide.defaults import Choices, loss_of, settle_network, settle_training
-from limpide.engines.base import choose_engine, get_engine
+from limpide.engines.base import get_engine
+from limpide.engines.choosing import choose_engine
 from limpide.errors import DataError, RecipeError, problem
 from limpide.estimators.learning import Course, learn
 from limpide.estimators.rows import Rows, Scaling, Visits, held_out

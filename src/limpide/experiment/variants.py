@@ -17,7 +17,7 @@ from typing import Any
 
 from limpide.data.dataset import Dataset
 from limpide.data.streams import TableStream
-from limpide.engines.base import choose_engine
+from limpide.engines.choosing import choose_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.i18n import _
 from limpide.job import Job, data_key, n_updates, open_recipe, prepare, recipe_of
