@@ -58,6 +58,7 @@ PUBLIC = {
     "fit",
     "load",
     "open_source",
+    "resume",
     "search",
     "set_language",
     "train",

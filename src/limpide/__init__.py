@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from limpide.runs import Run as Run
     from limpide.runs import load as load
     from limpide.training import fit as fit
+    from limpide.training import resume as resume
     from limpide.training import train as train
     from limpide.tuning.outcome import Search as Search
     from limpide.tuning.searching import search as search
@@ -59,6 +60,7 @@ _HOMES = {
     "fit": "limpide.training",
     "load": "limpide.runs",
     "open_source": "limpide.data.sources",
+    "resume": "limpide.training",
     "search": "limpide.tuning.searching",
     "set_language": "limpide.i18n",
     "train": "limpide.training",
@@ -85,6 +87,7 @@ __all__ = [
     "fit",
     "load",
     "open_source",
+    "resume",
     "search",
     "set_language",
     "train",

@@ -30,30 +30,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-EXPLANATIONS = {
-    "accuracy": N_("The share of answers that are right."),
-    "precision_macro": N_("Of the answers that name a class, the share that is right; the mean over the classes."),
-    "recall_macro": N_("Of the examples of a class, the share that is found; the mean over the classes."),
-    "f1_macro": N_("The balance of precision and recall, from 0 to 1; the mean over the classes."),
-    "precision_weighted": N_("Precision, where a class counts as much as it has examples."),
-    "recall_weighted": N_("Recall, where a class counts as much as it has examples: the same as accuracy."),
-    "f1_weighted": N_("F1, where a class counts as much as it has examples."),
-    "roc_auc": N_(
-        "The chance that an example of a class scores higher than one of another; 0.5 is guessing, 1 perfect."
-    ),
-    "log_loss": N_("How surprised the network is by the truth: 0 is perfect, a confident mistake costs a lot."),
-    "brier": N_("The mean squared gap between the probability given and what happened; 0 is perfect."),
-    "calibration_error": N_(
-        "How far the confidence given lies from the share that is right, on average; 0 is perfect."
-    ),
-    "r2": N_("The share of the target's variation that is explained: 1 is perfect, 0 no better than always the mean."),
-    "mse": N_("The mean of the squared errors: large errors weigh most."),
-    "rmse": N_("The square root of the MSE: the size of a typical error, in the target's unit."),
-    "mae": N_("The mean size of the errors, in the target's unit."),
-    "median_absolute_error": N_("Half of the errors are smaller than this, in the target's unit."),
-}
-"""What each metric means, in a line for someone who meets it for the first time."""
-
 LEFT_OUT: dict[Kind, str] = {
     "text": N_("text (left out)"),
     "identifier": N_("identifier (left out)"),
@@ -201,7 +177,7 @@ def _main(run: Run, judged: Evaluation) -> dict[str, str]:
         "label": capital(_(METRICS[name].label)),
         "measured_on": measured_on,
         "interval": _("{level} interval: {ends}").format(level=format_percent(0.95), ends=between) if between else "",
-        "explanation": _(EXPLANATIONS[name]),
+        "explanation": _(METRICS[name].explanation),
     }
 
 
@@ -283,7 +259,7 @@ def _metrics(run: Run, judged: Evaluation) -> dict[str, Any]:
             for metric in theirs
         ]
         label = capital(_(METRICS[name].label))
-        rows.append({"label": label, "explanation": _(EXPLANATIONS[name]), "cells": cells})
+        rows.append({"label": label, "explanation": _(METRICS[name].explanation), "cells": cells})
     return {"models": list(everyone), "rows": rows}
 
 

@@ -200,7 +200,10 @@ def test_a_budget_too_small_for_one_seed_is_no_failure_of_the_variants(here, mon
     assert crew.trained == []
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400), (42, 42)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("10m30", 630), ("1h30m", 5400), ("1h30", 5400), ("1.5h", 5400), (42, 42)],
+)
 def test_a_budget_is_read_as_people_write_it(text, seconds):
     assert read_time(text) == seconds
 

@@ -13,6 +13,7 @@ import click
 
 from limpide.cli.options import as_json, lang, no_report_option, quiet_option, storage_option, workers_option
 from limpide.cli.screen import (
+    BARS,
     Drawing,
     as_command,
     complain,
@@ -43,8 +44,6 @@ SHOWN = 8
 
 ENOUGH = 4
 """Trainings that tell how long the others take."""
-
-LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def read_spaces(context: click.Context, option: click.Parameter, words: Sequence[str]) -> dict[str, Any] | None:
@@ -221,6 +220,8 @@ class Display(Drawing):
 
 def plan_line(explorer: Explorer) -> str:
     """What the search will train, at most."""
+    from limpide.tuning.exploring import FINALISTS
+
     question, n = explorer.question, explorer.n_trials
     if not isfinite(n):
         text = ngettext(
@@ -234,7 +235,7 @@ def plan_line(explorer: Explorer) -> str:
             "{trials} trials, {repeats} trainings each at most; then the {n} best, {fresh} each",
             question.repeats,
         )
-    best = explorer.n_final // explorer.n_fresh if isfinite(n) else 5
+    best = explorer.n_final // explorer.n_fresh if isfinite(n) else FINALISTS
     count = format_count(int(n)) if isfinite(n) else ""
     return text.format(trials=count, repeats=question.repeats, n=best, fresh=explorer.n_fresh)
 
@@ -346,5 +347,5 @@ def history(trials: Sequence[Trial], maximize: bool, width: int = 72) -> Text:
             continue
         share = (trial.mean * (1 if maximize else -1) - low) / ((high - low) or 1.0)
         style = "bold cyan" if trial.number == best else "dim" if trial.state != "done" else ""
-        text.append(LEVELS[min(max(round(share * 7), 0), 7)], style=style)
+        text.append(BARS[min(max(round(share * 7), 0), 7)], style=style)
     return text

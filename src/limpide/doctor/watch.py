@@ -119,19 +119,19 @@ def scheduled(most: int) -> set[int]:
     return set(takewhile(lambda epoch: epoch <= most, powers()))
 
 
-def diagnose(run: Run | str | Path, data: Any = None) -> Checkup:
+def diagnose(run: Run | str | Path, source: Any = None) -> Checkup:
     """What is wrong with a run, with the evidence and the next thing to try.
 
     The weights kept are measured anew on the reference engine, whatever trained them. Of a run that no `Doctor` watched
     the first updates are made again, to see them as they were.
 
     run     a run, or its folder
-    data    what it was trained on, where its recipe cannot name it: a frame
+    source  the data, where the recipe cannot name it: a frame
     Raises  RunError  for data that has changed since; else as `limpide.job.prepare`
     """
     run = run if isinstance(run, Run) else load(run)
     precision = "float32" if run.recipe.precision == "mixed" else run.recipe.precision
-    job = job_of(run, data, engine="numpy", precision=precision)
+    job = job_of(run, source, engine="numpy", precision=precision)
     records = read_records(run) or [*_replayed(job, run), _of_kept_weights(job, run)]
     return make_checkup(Examination(job, run.weights, run.history, run.stop, records))
 

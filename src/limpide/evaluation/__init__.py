@@ -32,12 +32,14 @@ LARGEST = 1e150
 class MetricDefinition:
     """A metric as the literature defines it.
 
-    bounds    what values it can take
-    interval  how its 95% interval is had; "none": resampling a sum of absolute gaps is biased upwards
+    explanation  a line for someone who meets it for the first time
+    bounds       what values it can take
+    interval     how its 95% interval is had; "none": resampling a sum of absolute gaps is biased upwards
     """
 
     name: str
     label: str
+    explanation: str
     tasks: tuple[str, ...]
     higher_is_better: bool
     percent: bool
@@ -49,38 +51,72 @@ class MetricDefinition:
 
 _CLASSES, _BINARY, _NUMBERS = ("binary", "multiclass"), ("binary",), ("regression",)
 _RETRIEVAL = "van Rijsbergen 1979, Information Retrieval, chapter 7"
-_RANKS = "Hanley and McNeil 1982, Radiology 143, 29-36"
 _LOSSES = "Gauss 1821, Theoria combinationis observationum"
 
 METRICS: Catalogue[MetricDefinition] = Catalogue(N_("metric"))
 for _row in (
-    MetricDefinition("accuracy", N_("accuracy"), _CLASSES, True, True, "1/n Σ [ŷ = y]", "interval: Wilson 1927",
-                     interval="wilson"),
-    MetricDefinition("precision_macro", N_("precision (macro)"), _CLASSES, True, True, "1/C Σ TP/(TP+FP)", _RETRIEVAL),
-    MetricDefinition("recall_macro", N_("recall (macro)"), _CLASSES, True, True, "1/C Σ TP/(TP+FN)", _RETRIEVAL),
-    MetricDefinition("f1_macro", N_("F1 (macro)"), _CLASSES, True, True, "1/C Σ 2TP/(2TP+FP+FN)", _RETRIEVAL),
-    MetricDefinition("precision_weighted", N_("precision (weighted)"), _CLASSES, True, True, "Σ n_c/n · TP/(TP+FP)",
-                     _RETRIEVAL),
-    MetricDefinition("recall_weighted", N_("recall (weighted)"), _CLASSES, True, True, "Σ n_c/n · TP/(TP+FN)",
-                     _RETRIEVAL, interval="wilson"),
-    MetricDefinition("f1_weighted", N_("F1 (weighted)"), _CLASSES, True, True, "Σ n_c/n · 2TP/(2TP+FP+FN)", _RETRIEVAL),
-    MetricDefinition("roc_auc", N_("ROC-AUC"), _CLASSES, True, False,
-                     N_("P(s₊ > s₋) + ½ P(s₊ = s₋); several classes: mean of each one against the rest"), _RANKS),
-    MetricDefinition("log_loss", N_("log-loss"), _CLASSES, False, False, "-1/n Σ ln max(p_y, 2.2e-16)",
-                     "Good 1952, Rational Decisions", (0.0, inf)),
-    MetricDefinition("brier", N_("Brier score"), _BINARY, False, False, "1/n Σ (p₁ - y)²",
-                     "Brier 1950, Monthly Weather Review 78, 1-3"),
-    MetricDefinition("calibration_error", N_("calibration error"), _CLASSES, False, True,
-                     N_("Σ_b n_b/n · |accuracy_b - confidence_b|, 10 equal bins of the highest probability"),
-                     "Guo et al. 2017, On Calibration of Modern Neural Networks, equation 3", interval="none"),
-    MetricDefinition("mse", N_("mean squared error"), _NUMBERS, False, False, "1/n Σ (ŷ - y)²", _LOSSES, (0.0, inf)),
-    MetricDefinition("rmse", N_("root mean squared error"), _NUMBERS, False, False, "√MSE", _LOSSES, (0.0, inf)),
-    MetricDefinition("mae", N_("mean absolute error"), _NUMBERS, False, False, "1/n Σ |ŷ - y|",
-                     "Laplace 1774, Mémoire sur la probabilité des causes", (0.0, inf)),
-    MetricDefinition("median_absolute_error", N_("median absolute error"), _NUMBERS, False, False, "median |ŷ - y|",
-                     "Hampel 1974, The Influence Curve", (0.0, inf)),
-    MetricDefinition("r2", N_("R²"), _NUMBERS, True, False, "1 - Σ (ŷ - y)² / Σ (y - ȳ)²",
-                     "Wright 1921, Correlation and Causation", (-inf, 1.0)),
+    MetricDefinition(
+        "accuracy", N_("accuracy"), N_("The share of answers that are right."),
+        _CLASSES, True, True, "1/n Σ [ŷ = y]", "interval: Wilson 1927", interval="wilson"),
+    MetricDefinition(
+        "precision_macro", N_("precision (macro)"),
+        N_("Of the answers that name a class, the share that is right; the mean over the classes."),
+        _CLASSES, True, True, "1/C Σ TP/(TP+FP)", _RETRIEVAL),
+    MetricDefinition(
+        "recall_macro", N_("recall (macro)"),
+        N_("Of the examples of a class, the share that is found; the mean over the classes."),
+        _CLASSES, True, True, "1/C Σ TP/(TP+FN)", _RETRIEVAL),
+    MetricDefinition(
+        "f1_macro", N_("F1 (macro)"),
+        N_("The balance of precision and recall, from 0 to 1; the mean over the classes."),
+        _CLASSES, True, True, "1/C Σ 2TP/(2TP+FP+FN)", _RETRIEVAL),
+    MetricDefinition(
+        "precision_weighted", N_("precision (weighted)"),
+        N_("Precision, where a class counts as much as it has examples."),
+        _CLASSES, True, True, "Σ n_c/n · TP/(TP+FP)", _RETRIEVAL),
+    MetricDefinition(
+        "recall_weighted", N_("recall (weighted)"),
+        N_("Recall, where a class counts as much as it has examples: the same as accuracy."),
+        _CLASSES, True, True, "Σ n_c/n · TP/(TP+FN)", _RETRIEVAL, interval="wilson"),
+    MetricDefinition(
+        "f1_weighted", N_("F1 (weighted)"), N_("F1, where a class counts as much as it has examples."),
+        _CLASSES, True, True, "Σ n_c/n · 2TP/(2TP+FP+FN)", _RETRIEVAL),
+    MetricDefinition(
+        "roc_auc", N_("ROC-AUC"),
+        N_("The chance that an example of a class scores higher than one of another; 0.5 is guessing, 1 perfect."),
+        _CLASSES, True, False, N_("P(s₊ > s₋) + ½ P(s₊ = s₋); several classes: mean of each one against the rest"),
+        "Hanley and McNeil 1982, Radiology 143, 29-36"),
+    MetricDefinition(
+        "log_loss", N_("log-loss"),
+        N_("How surprised the network is by the truth: 0 is perfect, a confident mistake costs a lot."),
+        _CLASSES, False, False, "-1/n Σ ln max(p_y, 2.2e-16)", "Good 1952, Rational Decisions", (0.0, inf)),
+    MetricDefinition(
+        "brier", N_("Brier score"),
+        N_("The mean squared gap between the probability given and what happened; 0 is perfect."),
+        _BINARY, False, False, "1/n Σ (p₁ - y)²", "Brier 1950, Monthly Weather Review 78, 1-3"),
+    MetricDefinition(
+        "calibration_error", N_("calibration error"),
+        N_("How far the confidence given lies from the share that is right, on average; 0 is perfect."),
+        _CLASSES, False, True, N_("Σ_b n_b/n · |accuracy_b - confidence_b|, 10 equal bins of the highest probability"),
+        "Guo et al. 2017, On Calibration of Modern Neural Networks, equation 3", interval="none"),
+    MetricDefinition(
+        "mse", N_("mean squared error"), N_("The mean of the squared errors: large errors weigh most."),
+        _NUMBERS, False, False, "1/n Σ (ŷ - y)²", _LOSSES, (0.0, inf)),
+    MetricDefinition(
+        "rmse", N_("root mean squared error"),
+        N_("The square root of the MSE: the size of a typical error, in the target's unit."),
+        _NUMBERS, False, False, "√MSE", _LOSSES, (0.0, inf)),
+    MetricDefinition(
+        "mae", N_("mean absolute error"), N_("The mean size of the errors, in the target's unit."),
+        _NUMBERS, False, False, "1/n Σ |ŷ - y|", "Laplace 1774, Mémoire sur la probabilité des causes", (0.0, inf)),
+    MetricDefinition(
+        "median_absolute_error", N_("median absolute error"),
+        N_("Half of the errors are smaller than this, in the target's unit."),
+        _NUMBERS, False, False, "median |ŷ - y|", "Hampel 1974, The Influence Curve", (0.0, inf)),
+    MetricDefinition(
+        "r2", N_("R²"),
+        N_("The share of the target's variation that is explained: 1 is perfect, 0 no better than always the mean."),
+        _NUMBERS, True, False, "1 - Σ (ŷ - y)² / Σ (y - ȳ)²", "Wright 1921, Correlation and Causation", (-inf, 1.0)),
 ):  # fmt: skip
     METRICS.add(_row)
 

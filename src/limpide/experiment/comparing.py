@@ -29,6 +29,7 @@ GROWTH = 1.5
 """With a budget: the seeds at a look over those at the look before."""
 
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_MINUTES = re.compile(r"(h\d+)$")
 
 
 def compare(
@@ -186,13 +187,13 @@ def choose_metric(metric: str | None, task: str) -> str:
 
 
 def read_time(budget: float | str) -> float:
-    """The seconds of a time such as 90, "90s", "10m" or "1h30m".
+    """The seconds of a time such as 90, "90s", "10m" or "1h30m"; a number right behind hours is minutes.
 
     Raises  RecipeError for anything else, or no time at all
     """
     seconds = 0.0
     if isinstance(budget, str):
-        found = _TIME.fullmatch(budget.strip().lower())
+        found = _TIME.fullmatch(_MINUTES.sub(r"\1m", budget.strip().lower()))
         if found is not None:
             seconds = sum(float(part) * unit for part, unit in zip(found.groups(), (3600, 60, 1)) if part)
     else:

@@ -94,8 +94,10 @@ class Pair:
 class Standings:
     """Every variant in its place.
 
-    order   by mean, the best first; those that failed under some seed at the end
-    best    the best mean among those that never failed, and whoever may be as good: what cannot be told from it
+    order    by mean, the best first; those that failed under some seed at the end
+    leaders  the best mean among those that never failed, and all that are not shown to be worse
+    pairs    every two of them
+    failed   those that failed under some seed
     """
 
     order: tuple[str, ...]

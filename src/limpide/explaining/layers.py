@@ -40,6 +40,14 @@ class LayerArithmetic(Protocol):
         """The slope of the loss along a parameter."""
 
 
+class _Unweighted:
+    """A layer without weights of its own."""
+
+    def gradient(self, view: View, key: str, place: Index) -> Expression:
+        """There is none."""
+        raise KeyError(key)
+
+
 def _everywhere(view: View, unit: Index) -> Iterator[tuple[Index, int]]:
     """Every place of a channel (of a flat layer: one unit) in every row of the batch."""
     cells = list(product(*(range(size) for size in view.out_shape[1:])))
@@ -175,7 +183,7 @@ def _landing(r: int, q: int, stride: tuple[int, int], out_shape: Shape) -> Index
     return (i, j) if 0 <= i < out_shape[1] and 0 <= j < out_shape[2] else None
 
 
-class PoolArithmetic:
+class PoolArithmetic(_Unweighted):
     """The greatest of a block, or the mean of it."""
 
     formula = "y[c,i,j] = max or mean of the block"
@@ -208,12 +216,8 @@ class PoolArithmetic:
                 terms.append(view.dy(unit, row))
         return add(terms)
 
-    def gradient(self, view: View, key: str, place: Index) -> Expression:
-        """It has no parameters."""
-        raise KeyError(key)
 
-
-class GlobalArithmetic(PoolArithmetic):
+class GlobalArithmetic(_Unweighted):
     """The mean of a channel."""
 
     formula = "y[c] = mean of the channel"
@@ -228,7 +232,7 @@ class GlobalArithmetic(PoolArithmetic):
         return over(view.dy(place[:1], row), float(prod(view.in_shape[1:])))
 
 
-class FlattenArithmetic(PoolArithmetic):
+class FlattenArithmetic(_Unweighted):
     """The same numbers in one row."""
 
     formula = "y[k] = x[c,i,j]"
@@ -242,7 +246,7 @@ class FlattenArithmetic(PoolArithmetic):
         return view.dy((int(np.ravel_multi_index(place, view.in_shape)),), row)
 
 
-class DropoutArithmetic(PoolArithmetic):
+class DropoutArithmetic(_Unweighted):
     """In training times the mask."""
 
     formula = "y = x·mask"
@@ -313,7 +317,7 @@ class BatchNormArithmetic:
         return add([times(view.dy(unit, row), view.normal(unit, row)) for unit, row in cells])
 
 
-class ResidualArithmetic(PoolArithmetic):
+class ResidualArithmetic(_Unweighted):
     """`y = x + f(x)`."""
 
     formula = "y = x + f(x)"

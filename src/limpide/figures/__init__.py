@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from limpide.data.images import from_png_base64
+from limpide.data.rows import Part
 from limpide.errors import RunError, UnknownName, problem
 from limpide.evaluation import MAIN_METRIC, Evaluation
 from limpide.figures import (
@@ -40,8 +41,6 @@ from limpide.i18n import _
 if TYPE_CHECKING:
     from limpide.reopening import Reopened
     from limpide.runs import Run
-
-Part = Literal["train", "validation", "test"]
 
 
 class Figures:

@@ -1,7 +1,7 @@
 """Optimizers: how a gradient becomes an update.
 
 Each is two pure functions on the flat parameter vector: `init` gives its state, `update` the change of the parameters
-and the next state. They use + - * / ** alone, so that one text serves NumPy and torch arrays.
+and the next state. They use + - * / ** and a sum alone, so that one text serves NumPy and torch arrays.
 """
 
 from __future__ import annotations
