@@ -184,10 +184,10 @@ def test_the_command_says_what_was_drawn(small, monkeypatch, tmp_path, folder, c
 @pytest.mark.parametrize(
     ("name", "column", "value", "words"),
     [
-        ("kinds", "kind", "odd", r"new.csv, target kind: expected one of the classes .* got 'odd' \(row 901\)"),
-        ("kinds", "kind", None, r"new.csv, target kind: expected one of the classes .* \(row 901\)"),
-        ("prices", "price", "dear", r"new.csv, target price: expected a number in each row, got 'dear' \(row 901\)"),
-        ("prices", "x", "wide", r"new.csv, column x: expected .*'wide' \(row 901\)"),
+        ("kinds", "kind", "odd", r"new.csv, target kind: expected one of the classes .* got 'odd' \(row 902\)"),
+        ("kinds", "kind", None, r"new.csv, target kind: expected one of the classes .* \(row 902\)"),
+        ("prices", "price", "dear", r"new.csv, target price: expected a number in each row, got 'dear' \(row 902\)"),
+        ("prices", "x", "wide", r"new.csv, column x: expected .*'wide' \(row 902\)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named_with_file_and_row(small, tmp_path, folder, name, column, value, words):

@@ -238,10 +238,10 @@ def test_words_among_numbers_are_judged_over_all_rows(tmp_path, monkeypatch):
     assert treatment.kind == "number"
     assert treatment.words == ("unknown",)
     assert treatment.has_indicator
-    assert any("few.csv: 'unknown' (row 500)" in note.text for note in job.notes)
+    assert any("few.csv: 'unknown' (row 501)" in note.text for note in job.notes)
     rows = pl.Series((np.arange(3000) % 3 == 2) & (np.arange(3000) > 500))
     frame.with_columns(area=frame["area"].set(rows, "unknown")).write_csv(tmp_path / "many.csv")
-    with pytest.raises(DataError, match=r"column area: expected numbers, got many.csv: 'unknown' \(row 504\)"):
+    with pytest.raises(DataError, match=r"column area: expected numbers, got many.csv: 'unknown' \(row 505\)"):
         prepare(str(tmp_path / "many.csv"), stream=True, **OPTIONS)
 
 
@@ -253,11 +253,11 @@ def test_cells_that_cannot_be_read_are_named_with_file_and_row(tmp_path, monkeyp
     late = houses(1000, 1)
     late = late.with_columns(garden=late["garden"].set(pl.Series(np.arange(1000) == 876), "maybe"))
     late.write_csv(folder / "b.csv")
-    with pytest.raises(DataError, match=r"b.csv, column garden: expected yes or no.*'maybe' \(row 877\)"):
+    with pytest.raises(DataError, match=r"b.csv, column garden: expected yes or no.*'maybe' \(row 878\)"):
         prepare(str(folder), stream=True, **OPTIONS)
     late = houses(1000, 1).with_columns(price=pl.col("price").cast(pl.String))
     late.with_columns(price=late["price"].set(pl.Series(np.arange(1000) == 876), "dear")).write_csv(folder / "b.csv")
-    told = r"b.csv, target price: expected numbers, got 'dear' \(row 877\); correct these cells or leave them empty$"
+    told = r"b.csv, target price: expected numbers, got 'dear' \(row 878\); correct these cells or leave them empty$"
     with pytest.raises(DataError, match=told):
         prepare(str(folder), stream=True, **OPTIONS)
 
@@ -377,7 +377,7 @@ def test_a_prediction_that_fails_late_leaves_no_file(tmp_path, monkeypatch, run,
     frame = classes(1200, 5)
     frame = frame.with_columns(garden=frame["garden"].set(pl.Series(np.arange(1200) == 1000), "perhaps"))
     frame.write_csv(tmp_path / "new.csv")
-    with pytest.raises(DataError, match=r"new.csv, column garden.*'perhaps' \(row 1001\)"):
+    with pytest.raises(DataError, match=r"new.csv, column garden.*'perhaps' \(row 1002\)"):
         predict_stream(run, large_stream(str(tmp_path / "new.csv"), 0, {}), tmp_path / f"out.{form}")
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 

@@ -39,6 +39,7 @@ from limpide.data.dataset import Dataset, Note
 from limpide.data.images import ImagePreparation
 from limpide.data.likeness import PREFIX as LIKENESS
 from limpide.data.likeness import Likeness
+from limpide.data.places import Places
 from limpide.data.preparation import TablePreparation, TargetPreparation
 from limpide.data.reading import Reading
 from limpide.data.rows import Preparation
@@ -152,7 +153,7 @@ class Run:
         Raises   DataError when the data lacks a column, or holds what cannot be read as a number
         """
         dataset = self.read(source)
-        predictions = self.predictions(dataset.inputs)
+        predictions = self.predictions(dataset.inputs, dataset.places)
         if dataset.names:
             predictions.insert_column(0, pl.Series("image", dataset.names))
         return predictions
@@ -174,9 +175,12 @@ class Run:
             raise DataError(problem(dataset.name, kinds[not dataset.is_image], kinds[dataset.is_image]))
         return dataset
 
-    def predictions(self, inputs: Any) -> pl.DataFrame:
-        """`predict`, for inputs already read."""
-        outputs = self.outputs(self.preparation.transform(inputs))
+    def predictions(self, inputs: Any, places: Places | None = None) -> pl.DataFrame:
+        """`predict`, for inputs already read.
+
+        places  where the rows of a table stand in their file
+        """
+        outputs = self.predictions_array(inputs, places)
         columns: dict[str, Any] = {"prediction": outputs}
         if self.task != "regression":
             labels = self.target.labels
@@ -185,6 +189,13 @@ class Run:
         if self.likeness is not None:
             columns["unlikeness"] = self.likeness.nearest(inputs)[0]
         return pl.DataFrame(columns)
+
+    def notes_on(self, dataset: Dataset) -> list[Note]:
+        """What a user should know of data to predict, as `read` gives them."""
+        inputs: Any = dataset.inputs
+        if isinstance(self.preparation, TablePreparation):
+            return self.preparation.notes(inputs, dataset.places)
+        return self.preparation.notes(inputs)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """For prepared inputs: predictions in the target's unit, or probabilities (rows, classes)."""
@@ -242,11 +253,14 @@ class Run:
                     _("use predict for data whose answer is unknown"),
                 )
             )
-        truth = self.target.truth(data.target)
-        return evaluate(self.task, truth, self.predictions_array(data.inputs), self.target.labels)
+        truth = self.target.truth(data.target, data.places)
+        outputs = self.predictions_array(data.inputs, data.places)
+        return evaluate(self.task, truth, outputs, self.target.labels)
 
-    def predictions_array(self, inputs: Any) -> np.ndarray:
-        """`outputs`, for raw inputs."""
+    def predictions_array(self, inputs: Any, places: Places | None = None) -> np.ndarray:
+        """`outputs`, for raw inputs; `places` says where the rows of a table stand in their file."""
+        if isinstance(self.preparation, TablePreparation):
+            return self.outputs(self.preparation.transform(inputs, places=places))
         return self.outputs(self.preparation.transform(inputs))
 
     def explain(self, **asked: Any) -> Explanation:

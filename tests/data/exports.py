@@ -113,7 +113,7 @@ EXPORTS = [
     text(
         "excel-accounts.csv",
         write("\t", due=[" $ 1,200.00 ", " $ (12.50)", " $ -   ", "$(3.25)"] * 6),
-        "'$ -' (row 3) is read as 0",
+        "'$ -' (row 4) is read as 0",
         holds={**HOUSES, "due": [1200, -12.5, 0, -3.25] * 6},
     ),
     text(
@@ -133,7 +133,7 @@ EXPORTS = [
     text(
         "censored.csv",
         write(";", ",", lead=["<0,5", "0,7", "1,2", "3,4", "5,6", "7,8"] * 4),
-        "20 of its 24 cells are numbers, and others keep them words: '<0,5' (row 1), '<0,5' (row 7) and 2 more",
+        "20 of its 24 cells are numbers, and others keep them words: '<0,5' (row 2), '<0,5' (row 8) and 2 more",
     ),
     text("french-months.csv", **days(lambda d: f"{d.day}{'er' * (d.day == 1)} {FRENCH[d.month - 1]} {d.year}", ";")),
     text("french-short-months.csv", **days(lambda d: f"{d:%d}-{SHORT[d.month - 1]}-{d:%y}", ";")),
@@ -197,14 +197,14 @@ EXPORTS = [
     text(
         "subtotals.csv",
         with_subtotals(),
-        "1 row of totals among the others left out: row 13; the option footer=0 keeps it",
+        "1 row of totals among the others left out: row 14; the option footer=0 keeps it",
         "2 rows at the end are no part of the table",
         holds={name: HOUSES[name] for name in ("area", "rooms", "price")},
     ),
     text(
         "sums-with-thousands.csv",
         with_written_totals(),
-        "2 rows of totals among the others left out, the first of them row 13",
+        "2 rows of totals among the others left out, the first of them row 14",
         holds={"amount": [90.5 + i for i in range(N)]},
     ),
     text(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from limpide.data.columns import describe, infer_task, summarise, take_target, understand
 from limpide.data.dataset import Column, Dataset
+from limpide.data.places import Places
 from limpide.errors import DataError, UnknownName
 
 N = 40
@@ -190,10 +191,11 @@ def test_a_target_that_teaches_nothing_is_refused(cells, message):
 
 def test_rows_without_a_target_are_left_out_and_said():
     frame = pl.DataFrame({"x": [1, 2, 3], "y": [0.5, float("nan"), None]})
-    inputs, target, notes = take_target(frame, "y")
+    inputs, target, notes, places = take_target(frame, "y", places=Places.after(1, 3))
     assert inputs.to_dict(as_series=False) == {"x": [1]}
     assert target.to_list() == [0.5]
     assert [(note.where, note.text) for note in notes] == [("y", "2 rows without a target left out")]
+    assert places.shown(0) == "2"
 
 
 def test_a_target_is_read_as_what_it_holds_or_as_asked():

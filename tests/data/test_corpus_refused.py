@@ -144,7 +144,7 @@ TEXTS = [
     refused(
         "long-cell.csv",
         write(town=["Lyon"] * 23 + ["x" * 100_001]),
-        "long-cell.csv, column town, row 24: expected a cell of at most 100,000 letters, got 100,001",
+        "long-cell.csv, column town, row 25: expected a cell of at most 100,000 letters, got 100,001",
     ),
     refused(
         "very-wide.csv",

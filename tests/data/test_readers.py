@@ -78,7 +78,7 @@ def test_a_first_row_that_comes_again_below_is_no_row_of_names():
 def test_a_cell_longer_than_the_csv_module_takes_is_refused_not_cut():
     long = "x" * 200_000
     assert refused(f"a,b\n1,{long}\n2,y\n") == [
-        "t.csv, column b, row 1: expected a cell of at most 100,000 letters, got 200,000"
+        "t.csv, column b, row 2: expected a cell of at most 100,000 letters, got 200,000"
     ]
     assert "1 cell" in refused(f"a,b\n1\n{long},2\n")[0]
 

@@ -98,7 +98,7 @@ def test_what_a_file_alone_would_be_taken_for(tmp_path):
     table = read_content("new.csv", b"surface;cp;prix\n1.234;10;1\n5.678;20;2\n", asked)
     assert table.frame["surface"].to_list() == [1234, 5678]
     assert table.frame["cp"].to_list() == ["10", "20"]
-    assert any("nothing tells whether '1.234' (row 1) has a decimal mark: read as 1234" in n.text for n in table.notes)
+    assert any("nothing tells whether '1.234' (row 2) has a decimal mark: read as 1234" in n.text for n in table.notes)
 
 
 def test_a_file_that_is_plainly_written_otherwise_is_read_as_it_is_and_this_is_said(french_run, tmp_path):

@@ -350,8 +350,8 @@ def test_files_of_one_table_that_write_dates_in_other_orders_are_told_apart(here
     assert list(caught.value.problems) == [
         "parts: expected at least one column to learn from, got day (text); say what a column is with its kind, number "
         "or category",
-        "day: dates written in several ways, such as '01/03/2024' (row 1), '03/13/2024' (row 41): kept as "
-        "words; write all of them one way",
+        "day: dates written in several ways, such as '01/03/2024' (row 2 of eu.csv), '03/13/2024' (row 14 of "
+        "us.csv): kept as words; write all of them one way",
     ]
 
 
@@ -360,4 +360,4 @@ def test_a_warning_of_one_of_several_files_names_it(here):
     (here / "parts" / "a.csv").write_text("x,y\n" + "".join(f"{i},{i}.5\n" for i in range(30)))
     (here / "parts" / "b.csv").write_text('x,y\n"1,250",2\n"2,500",3\n')
     warned = [(note.where, note.text[:40]) for note in open_source("parts", "y").notes if note.level == "warning"]
-    assert ("b.csv, column x", "nothing tells whether '1,250' (row 1) ha") in warned
+    assert ("b.csv, column x", "nothing tells whether '1,250' (row 2) ha") in warned

@@ -328,7 +328,7 @@ def test_names_that_come_again_below_are_no_row(put):
     frame, notes, *_others = read_table(put("\ufeffa,b\n" + rows + "\ufeffa,b\n" + rows + "a,b\n"))
     assert frame.dtypes == [pl.Float64, pl.String]
     assert len(frame) == 18
-    assert texts(notes, "warning") == ["2 rows that repeat the names of the columns left out, the first of them row 10"]
+    assert texts(notes, "warning") == ["2 rows that repeat the names of the columns left out, the first of them row 11"]
 
 
 def test_words_below_that_are_the_name_of_one_column_alone_stay(put):

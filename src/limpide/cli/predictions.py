@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from limpide.cli.seen import Seen
     from limpide.data.dataset import Dataset, Note
+    from limpide.data.places import Places
     from limpide.data.streams import TableStream
     from limpide.runs import Run
 
@@ -86,9 +87,9 @@ def predict(
     given: Any = source if source is not None else [_row(run, values)]
     dataset = run.read(given, reading)
     inputs: Any = dataset.inputs
-    predictions = run.predictions(inputs)
+    predictions = run.predictions(inputs, dataset.places)
     seen = what_was_seen(run, dataset, predictions)
-    notes = [*dataset.notes, *run.preparation.notes(inputs), *doubt_notes(seen, dataset.name)]
+    notes = [*dataset.notes, *run.notes_on(dataset), *doubt_notes(seen, dataset.name)]
     table = _beside(dataset, predictions, [one.doubt for one in seen])
     if show_seen is not None:
         _write_seen(show_seen, seen, dataset, folder)
@@ -99,7 +100,7 @@ def predict(
     elif values:
         _show_one(open_console(), run, predictions, notes)
     else:
-        _show_table(table, predictions, notes, out, seen)
+        _show_table(table, predictions, notes, out, seen, dataset.places)
 
 
 def _check_request(source: str | None, values: Mapping[str, str], out: Path | None, force: bool) -> None:
@@ -212,7 +213,12 @@ def _show_one(console: Console, run: Run, predictions: pl.DataFrame, notes: list
 
 
 def _show_table(
-    table: pl.DataFrame, predictions: pl.DataFrame, notes: list[Note], out: Path | None, seen: list[Seen]
+    table: pl.DataFrame,
+    predictions: pl.DataFrame,
+    notes: list[Note],
+    out: Path | None,
+    seen: list[Seen],
+    places: Places | None,
 ) -> None:
     """The predictions on a terminal; all of them as CSV in a pipe, with the notes aside."""
     from limpide.cli.seen import show_seen
@@ -229,16 +235,18 @@ def _show_table(
         if any(one.said or one.doubt for one in seen):
             show_seen(open_console(), seen)
         # the doubts stand among the notes
-        _show_first(open_console(), table.drop("doubt", strict=False) if seen else table, predictions)
+        _show_first(open_console(), table.drop("doubt", strict=False) if seen else table, predictions, places)
 
 
-def _show_first(console: Console, table: pl.DataFrame, predictions: pl.DataFrame) -> None:
+def _show_first(console: Console, table: pl.DataFrame, predictions: pl.DataFrame, places: Places | None) -> None:
     """The first rows: beside the data's own columns where there is room, with every probability where there is."""
+    from limpide.data.places import shown_row
+
     shown = None
     certain = [name for name in table.columns if name.startswith("P(")]
     for frame in (table, predictions, table.drop(certain)) if certain else (table, predictions):
         head = frame.head(SHOWN_ROWS)
-        cells = [[str(i + 1) for i in range(len(head))], *(_cells(column) for column in head)]
+        cells = [[shown_row(i, places) for i in range(len(head))], *(_cells(column) for column in head)]
         right = [0, *(i + 1 for i, kind in enumerate(frame.dtypes) if kind.is_numeric())]
         shown = make_table((_("row"), *frame.columns), zip(*cells, strict=True), right=right)
         if natural_width(shown) <= console.width:

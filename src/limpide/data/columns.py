@@ -13,6 +13,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import FEATURE_KINDS, KINDS, Column, Dataset, Kind, Note
+from limpide.data.places import Places
 from limpide.data.sentinels import find_sentinels
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import N_, _, format_count, format_number, ngettext
@@ -57,11 +58,13 @@ def understand(
     kinds: Mapping[str, str] | None = None,
     drop: Sequence[str] = (),
     dates: str = "day",
+    places: Places | None = None,
 ) -> tuple[tuple[Column, ...], list[Note]]:
     """The kind of each column but the target and those dropped, with what a user should know about them.
 
     kinds   what columns are, against what would be guessed
     dates   what comes first in dates that leave it open, "day" or "month"
+    places  where the rows stand in their file
     Raises  UnknownName  for a column or a kind that does not exist
             DataError    where a kind asked for does not fit the cells; their rows are named
     """
@@ -71,12 +74,12 @@ def understand(
 
     def understood(name: str) -> tuple[Column, list[str]]:
         if name in chosen:
-            return _chosen(frame[name], cast(Kind, chosen[name]), dates)
+            return _chosen(frame[name], cast(Kind, chosen[name]), dates, places)
         return _recognised(frame[name], dates=dates), []
 
     def said(column: Column) -> list[Note]:
         series = frame[column.name]
-        guess = [] if column.name in chosen else _notes_on(series, column)
+        guess = [] if column.name in chosen else _notes_on(series, column, places)
         return [*guess, *(find_sentinels(series) if column.kind == "number" else [])]
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
@@ -106,7 +109,9 @@ def _check_names(known: Sequence[str], kinds: Mapping[str, str], drop: Sequence[
         raise DataError(*(str(error) for error in errors))
 
 
-def _chosen(series: pl.Series, kind: Kind, dates: str = "day") -> tuple[Column, list[str]]:
+def _chosen(
+    series: pl.Series, kind: Kind, dates: str = "day", places: Places | None = None
+) -> tuple[Column, list[str]]:
     """A column of the kind asked for, or the problem with that."""
     why = _("you said so")
     form = ""
@@ -124,7 +129,7 @@ def _chosen(series: pl.Series, kind: Kind, dates: str = "day") -> tuple[Column, 
         return Column(series.name, kind, why, date_format=form, is_chosen=True), []
     where = _("column {name}").format(name=series.name)
     mend = _("correct these cells, leave them empty, or choose another kind")
-    return Column(series.name, kind, why), [problem(where, expected, values.cells(series, wrong), mend)]
+    return Column(series.name, kind, why), [problem(where, expected, values.cells(series, wrong, places=places), mend)]
 
 
 def _recognised(series: pl.Series, may_count: bool = True, dates: str = "day") -> Column:
@@ -213,11 +218,12 @@ def _numeric_text(text: pl.Series, distinct: pl.Series) -> Column | None:
     return Column(text.name, "number", _("numbers, with a few words among them"), words=tuple(stray.to_list()))
 
 
-def _notes_on(series: pl.Series, column: Column) -> list[Note]:
+def _notes_on(series: pl.Series, column: Column, places: Places | None) -> list[Note]:
     """What a user should know of a column whose kind was guessed."""
     if column.words:
         wrong = values.unreadable(series, values.numbers(series))
-        text = _("numbers expected, but {cells}: read as missing").format(cells=values.cells(series, wrong))
+        text = _("numbers expected, but {cells}: read as missing")
+        text = text.format(cells=values.cells(series, wrong, places=places))
     elif column.kind == "number" and series.dtype == pl.String:
         return [Note("info", column.name, _("numbers written as text, read as numbers"))]
     elif column.kind == "date" and _is_ambiguous(series, column.date_format):
@@ -230,15 +236,15 @@ def _notes_on(series: pl.Series, column: Column) -> list[Note]:
         )
     elif column.kind in ("identifier", "text"):
         left_out = Note("warning", column.name, _("left out: {why}").format(why=column.why))
-        return [left_out, *_mostly_numbers(series)]
+        return [left_out, *_mostly_numbers(series, places)]
     elif column.kind == "constant":
         return [Note("info", column.name, _("left out: {why}").format(why=column.why))]
     else:
-        return [*_alike(series), *_mostly_numbers(series)] if column.kind == "category" else []
+        return [*_alike(series), *_mostly_numbers(series, places)] if column.kind == "category" else []
     return [Note("warning", column.name, text)]
 
 
-def _mostly_numbers(series: pl.Series) -> list[Note]:
+def _mostly_numbers(series: pl.Series, places: Places | None) -> list[Note]:
     """A warning where words keep numbers from being read as such, and are too many to be strays."""
     distinct = series.unique()
     if series.dtype != pl.String or values.has_codes(distinct) or not values.numbers(distinct).count():
@@ -251,7 +257,7 @@ def _mostly_numbers(series: pl.Series) -> list[Note]:
     text = _(
         "{n} of its {all} cells are numbers, and others keep them words: {cells}; to have numbers, correct these or "
         "leave them empty"
-    ).format(n=format_count(n - n_words), all=format_count(n), cells=values.cells(series, is_word, limit=2))
+    ).format(n=format_count(n - n_words), all=format_count(n), cells=values.cells(series, is_word, 2, places))
     return [Note("warning", str(series.name), text)]
 
 
@@ -277,9 +283,12 @@ def _is_ambiguous(series: pl.Series, form: str) -> bool:
 # The target
 
 
-def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.DataFrame, pl.Series, list[Note]]:
-    """The inputs and the target, without the rows whose target is missing.
+def take_target(
+    frame: pl.DataFrame, name: str, kind: str = "", places: Places | None = None
+) -> tuple[pl.DataFrame, pl.Series, list[Note], Places | None]:
+    """The inputs and the target, without the rows whose target is missing, notes, and where the rows stand.
 
+    places  where the rows of the frame stand in their file; None where they are counted from 1
     kind    "category" makes classes of numbers, "number" numbers of text; "" lets the cells decide
     Raises  UnknownName  when there is no such column
             DataError    when no row has a target, or the cells are not of the kind asked for
@@ -288,7 +297,7 @@ def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.Data
         raise UnknownName(_("target"), name, frame.columns)
     target = frame[name]
     if kind in FEATURE_KINDS:
-        wrong = _chosen(target, kind)[1]
+        wrong = _chosen(target, kind, places=places)[1]
         if wrong:
             raise DataError(*wrong)
     if kind in ("category", "boolean"):
@@ -305,7 +314,9 @@ def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.Data
         raise DataError(problem(where, _("a value to learn in some rows"), _("none"), _("choose another target")))
     notes = []
     if n_missing:
-        frame, target = frame.filter(target.is_not_null()), target.drop_nulls()
+        is_known = target.is_not_null()
+        places = (places or Places.after(0, len(frame))).kept(is_known)
+        frame, target = frame.filter(is_known), target.drop_nulls()
         text = ngettext(
             "{n} row without a target left out", "{n} rows without a target left out", n_missing
         ).format(n=format_count(n_missing))  # fmt: skip
@@ -314,7 +325,7 @@ def take_target(frame: pl.DataFrame, name: str, kind: str = "") -> tuple[pl.Data
         notes += _alike(target)
     if target.dtype.is_numeric():
         notes += find_sentinels(target)
-    return frame.drop(name), target, notes
+    return frame.drop(name), target, notes, places
 
 
 def task_of(dataset: Dataset) -> tuple[Task, str]:
@@ -325,15 +336,16 @@ def task_of(dataset: Dataset) -> tuple[Task, str]:
     assert dataset.target is not None
     if dataset.is_image:
         return _classes(dataset.target.n_unique()), _("each image belongs to a class")
-    return infer_task(dataset.target)
+    return infer_task(dataset.target, dataset.places)
 
 
-def infer_task(target: pl.Series) -> tuple[Task, str]:
+def infer_task(target: pl.Series, places: Places | None = None) -> tuple[Task, str]:
     """What there is to learn, and why: a number, one class of two, one of several.
 
     Words are classes and numbers with decimals are not. Whole numbers are classes when there are two of them, or when
     they are few (at most 20) and each stands in many rows (10 on average).
 
+    places  where the rows stand in their file, all of them with a target
     Raises  DataError  when there is nothing to tell apart, or words where numbers are needed
 
     >>> infer_task(pl.Series("y", ["a", "b", "a"]))[0], infer_task(pl.Series("y", [1.5, 2.0, 3.5]))[0]
@@ -349,7 +361,7 @@ def infer_task(target: pl.Series) -> tuple[Task, str]:
         raise DataError(problem(where, _("at least two different values"), got, _("choose another target")))
     if present.dtype in (pl.String, pl.Boolean):
         n_distinct = present.n_unique()
-        _check_classes(where, present, n_distinct)
+        _check_classes(where, present, n_distinct, places)
         return _classes(n_distinct), _("{n} different words").format(n=format_count(n_distinct))
     if not present.dtype.is_numeric():
         raise _dates_as_answers(where, str(present[0]))
@@ -378,13 +390,13 @@ def stray_words(present: pl.Series) -> pl.Series:
     return is_stray & are_few
 
 
-def _check_classes(where: str, present: pl.Series, n_distinct: int) -> None:
+def _check_classes(where: str, present: pl.Series, n_distinct: int, places: Places | None) -> None:
     """Words that are no classes: numbers with stray words among them, or a word of its own in every row."""
     if present.dtype != pl.String or len(present) < MIN_ROWS:
         return
     is_stray = stray_words(present)
     if is_stray.any():
-        got = values.cells(present, is_stray)
+        got = values.cells(present, is_stray, places=places)
         raise DataError(problem(where, _("numbers"), got, _("correct these cells or leave them empty")))
     if n_distinct > len(present) / 2 and values.date_format(present.unique().head(200)):
         raise _dates_as_answers(where, str(present[0]))

@@ -15,6 +15,7 @@ from limpide.markup import paragraph, picture, table
 if TYPE_CHECKING:
     import polars as pl
 
+    from limpide.data.places import Places
     from limpide.data.reading import Reading
 
 Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
@@ -117,6 +118,7 @@ class Dataset:
     names      what each example is called, where it has a name: the file of an image
     reading    how a table was read; None for images
     treated    what was done to each image read from a file
+    places     where the rows of a table stand in its file; None where they are counted from 1
     """
 
     name: str
@@ -130,6 +132,7 @@ class Dataset:
     names: tuple[str, ...] = ()
     reading: Reading | None = None
     treated: tuple[Treated, ...] = ()
+    places: Places | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -14,11 +14,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+import numpy as np
 import polars as pl
 
 from limpide.data import archives, guesses, limits
 from limpide.data.dataset import Note
 from limpide.data.guesses import Row
+from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table
 from limpide.data.sheet_cells import Grid, grid_of, strings_of, styles_of
 from limpide.data.tidying import name_problems, tidied
@@ -167,13 +169,15 @@ def _table(where: str, grid: Grid, sheet: Sheet, names: list[str], asked: Asked)
     if problems:
         raise DataError(*problems)
     n_merged = _spread(where, grid, range(form.skip_lines + 1, numbers[-1] + 1), range(first, first + width))
-    below = [grid.rows[n] for n in numbers if n > form.skip_lines]
+    numbers = [n for n in numbers if n > form.skip_lines]
+    below = [grid.rows[n] for n in numbers]
     columns = {name: [row.get(first + i) for row in below] for i, name in enumerate(form.names)}
     frame = pl.DataFrame(columns, schema=dict.fromkeys(form.names, pl.String))
     if asked.given.footer:
         frame = frame.head(max(0, len(frame) - asked.given.footer))
     reading = Reading(sheet=sheet.name, skip=form.start or None)
-    table = tidied(where, frame, form, asked, reading, [], _doubts(grid))
+    places = Places(np.array(numbers[: len(frame)]))
+    table = tidied(where, frame, form, asked, reading, [], _doubts(grid), places)
     said = [Note("info", where, text) for text in _said(n_merged, grid)]
     return table._replace(notes=[*sheet_notes(where, sheet.name, names, asked), *said, *table.notes])
 

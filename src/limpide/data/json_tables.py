@@ -12,6 +12,7 @@ import polars as pl
 from limpide.data import encodings, limits
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
+from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table
 from limpide.data.text_tables import HEAD_BYTES, MAX_SHOWN
 from limpide.data.tidying import with_numbers, without_blank_rows
@@ -62,14 +63,15 @@ def read_json(where: str, content: bytes, asked: Asked) -> Table:
         raise DataError(*problems)
     if not columns.blocks:
         raise DataError(problem(where, _("a table"), _("no object"), _("write one object for each row")))
-    frame, n_blank = without_blank_rows(plain(columns.frame()))
-    limits.check_cells(where, frame)
+    frame = plain(columns.frame())
+    frame, n_blank, places = without_blank_rows(frame, Places.after(0, len(frame)))
+    limits.check_cells(where, frame, places)
     text = _("read as one array of objects") if is_array else _("read as one object a line")
     notes = [Note("info", where, text)]
     if n_blank:
         text = ngettext("{n} blank row left out", "{n} blank rows left out", n_blank)
         notes.append(Note("info", where, text.format(n=format_count(n_blank))))
-    return with_numbers(frame, notes, asked, Reading(encoding=encoding))
+    return with_numbers(frame, notes, asked, Reading(encoding=encoding), places=places)
 
 
 class _Columns:

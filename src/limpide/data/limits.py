@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
+from limpide.data.places import Places, shown_row
 from limpide.errors import DataError, LimpideError, problem
 from limpide.i18n import _, format_count
 from limpide.settings import number_setting
@@ -83,7 +84,7 @@ def check_names(where: str, names: Sequence[str]) -> None:
         raise DataError(*(problem(where, expected, repr(name), _("rename the column")) for name in patterns))
 
 
-def check_cells(where: str, frame: pl.DataFrame) -> None:
+def check_cells(where: str, frame: pl.DataFrame, places: Places | None = None) -> None:
     """DataError for names that polars takes for patterns, and for cells of a text longer than any word."""
     check_names(where, frame.columns)
     problems = []
@@ -91,7 +92,9 @@ def check_cells(where: str, frame: pl.DataFrame) -> None:
         if column.dtype == pl.String and (column.str.len_bytes().max() or 0) > MOST_CELL_LETTERS:  # type: ignore[operator]
             lengths = column.str.len_chars()
             row = int(lengths.arg_max() or 0)
-            place = _("{file}, column {name}, row {row}").format(file=where, name=column.name, row=row + 1)
+            place = _("{file}, column {name}, row {row}").format(
+                file=where, name=column.name, row=shown_row(row, places)
+            )
             expected = _("a cell of at most {n} letters").format(n=format_count(MOST_CELL_LETTERS))
             if lengths[row] > MOST_CELL_LETTERS:
                 problems.append(problem(place, expected, format_count(lengths[row])))

@@ -16,6 +16,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Note
+from limpide.data.places import Places, shown_row
 from limpide.i18n import _, format_written
 
 SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"
@@ -144,10 +145,11 @@ def guess_decimal(cells: Sequence[str]) -> str | None:
     return None if not votes else "." if votes > 0 else ","
 
 
-def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | None:
+def plain(series: pl.Series, marks: Marks, is_sure: bool = False, places: Places | None = None) -> Numerals | None:
     """A column of text as the numbers it writes; None when it is no column of numbers.
 
     is_sure  the column holds numbers, however few of its cells look like it
+    places   where its rows stand in their file
 
     >>> plain(pl.Series(["1 234,5 €", "99 €"]), Marks()).series.to_list()
     [1234.5, 99.0]
@@ -157,9 +159,9 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
     series = _western(series)
     head = _without_nothing(values.cleaned(series.head(N_HEAD)).drop_nulls())
     if len(head) and head.str.contains(OUT_OF).all():
-        return _out_of_one_number(values.cleaned(series), marks)
+        return _out_of_one_number(values.cleaned(series), marks, places)
     if sum(map(is_numeral, head)) < len(head) / 2:
-        found = _of_shared_unit(series, marks, is_sure)
+        found = _of_shared_unit(series, marks, is_sure, places)
         if found is not None or not is_sure:
             return found
     cleaned = values.cleaned(series)
@@ -174,11 +176,12 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False) -> Numerals | 
     n = int(is_numeral_at.sum())
     if not n or (not is_sure and n < ENOUGH * len(known)):
         return None
-    found = _with_marks(text, masks, marks)
+    found = _with_marks(text, masks, marks, places)
     is_nothing = (cleaned != text).fill_null(False)
     if not is_nothing.any() or found.series.dtype == pl.String:
         return found
-    note = _("{cell} is read as 0, as a spreadsheet's accounts show it").format(cell=_first(cleaned, is_nothing))
+    cell = _first(cleaned, is_nothing, places)
+    note = _("{cell} is read as 0, as a spreadsheet's accounts show it").format(cell=cell)
     return replace(found, notes=(*found.notes, Note("warning", series.name, note)))
 
 
@@ -189,7 +192,7 @@ def _western(series: pl.Series) -> pl.Series:
     return series.str.replace_many(list(EASTERN[0]), list(EASTERN[1]))
 
 
-def _of_shared_unit(series: pl.Series, marks: Marks, is_sure: bool) -> Numerals | None:
+def _of_shared_unit(series: pl.Series, marks: Marks, is_sure: bool, places: Places | None) -> Numerals | None:
     """The numbers of a column whose cells all end with one word, or one and its plural: it says nothing of a cell."""
     if not values.cleaned(series.head(N_HEAD)).drop_nulls().str.contains(_WORDED).all():
         return None
@@ -204,7 +207,7 @@ def _of_shared_unit(series: pl.Series, marks: Marks, is_sure: bool) -> Numerals 
     is_code = len(words) == 1 and len(words[0]) == 1 and words[0].isupper()
     if not is_shared or is_code or (not is_sure and number.n_unique() < MIN_SHARED):
         return None
-    found = plain(number, marks, is_sure=True)
+    found = plain(number, marks, True, places)
     if found is None or found.series.dtype == pl.String:
         return None
     row = int(text.is_not_null().arg_max() or 0)
@@ -217,13 +220,13 @@ def _without_nothing(text: pl.Series) -> pl.Series:
     return text.str.replace(NOTHING, "${1}0 ${2}")
 
 
-def _out_of_one_number(text: pl.Series, marks: Marks) -> Numerals | None:
+def _out_of_one_number(text: pl.Series, marks: Marks, places: Places | None) -> Numerals | None:
     """Marks such as 12,5/20 as what was reached; None where not every cell is one, or not out of the same number."""
     wholes = text.str.extract(OUT_OF).drop_nulls()
     if len(wholes) < text.count() or wholes.n_unique() > 1:
         return None
     # whoever writes 08/20 means no code
-    found = plain(text.str.replace(OUT_OF, "").str.replace("^0+([0-9])", "$1"), marks, is_sure=True)
+    found = plain(text.str.replace(OUT_OF, "").str.replace("^0+([0-9])", "$1"), marks, True, places)
     if found is None or found.unit or not found.series.dtype.is_numeric():
         return None
     unit, row = f"/{wholes[0]}", int(text.is_not_null().arg_max() or 0)
@@ -241,7 +244,7 @@ def _other(mark: str) -> str:
     return "," if mark == "." else "."
 
 
-def _with_marks(text: pl.Series, masks: dict[str, pl.Series], marks: Marks) -> Numerals:
+def _with_marks(text: pl.Series, masks: dict[str, pl.Series], marks: Marks, places: Places | None) -> Numerals:
     """The column with its decimal mark settled; left as it is where its cells disagree."""
     only = {mark: masks[mark] & ~masks[_other(mark)] for mark in ".,"}
     proved = [mark for mark in ".," if only[mark].any()]
@@ -251,7 +254,7 @@ def _with_marks(text: pl.Series, masks: dict[str, pl.Series], marks: Marks) -> N
     decimal = marks.decimal
     opened = [mark for mark in ".," if (is_open & text.str.contains(mark, literal=True).fill_null(False)).any()]
     if len(proved) == 2 and not opened:
-        cells = ", ".join(_first(text, only[mark]) for mark in proved)
+        cells = ", ".join(_first(text, only[mark], places) for mark in proved)
         note = _("some of its numbers have a decimal comma, others a point ({cells}): each is read by its own mark")
         notes.append(Note("warning", text.name, note.format(cells=cells)))
     elif len(proved) == 2 or (len(opened) == 2 and not proved and decimal is None):
@@ -259,30 +262,30 @@ def _with_marks(text: pl.Series, masks: dict[str, pl.Series], marks: Marks) -> N
             "a point or a comma may be decimal marks or not in it, such as {cell}: kept as words; write all numbers "
             "one way, or use the option decimal"
         )
-        return Numerals(text, notes=(Note("warning", text.name, kept.format(cell=_first(text, is_open))),))
+        return Numerals(text, notes=(Note("warning", text.name, kept.format(cell=_first(text, is_open, places))),))
     elif proved:
         if decimal not in (None, proved[0]) and not marks.is_fixed:
             note = _("its decimal mark is another than in the rest of the table: {cell}")
-            notes.append(Note("warning", text.name, note.format(cell=_first(text, only[proved[0]]))))
+            notes.append(Note("warning", text.name, note.format(cell=_first(text, only[proved[0]], places))))
         decimal = decimal if marks.is_fixed else proved[0]
     elif decimal is None and is_open.any():
-        notes.append(_open_note(text, is_open, marks.default))
+        notes.append(_open_note(text, is_open, marks.default, places))
     return _in_one_unit(text, decimal or marks.default, marks.thousands, len(proved) == 2, notes)
 
 
-def _first(text: pl.Series, mask: pl.Series) -> str:
+def _first(text: pl.Series, mask: pl.Series, places: Places | None) -> str:
     """The first cell under a mask, with its row."""
     row = int(mask.arg_max() or 0)
-    return _("{value!r} (row {row})").format(value=text[row], row=row + 1)
+    return _("{value!r} (row {row})").format(value=text[row], row=shown_row(row, places))
 
 
-def _open_note(text: pl.Series, is_open: pl.Series, decimal: str) -> Note:
+def _open_note(text: pl.Series, is_open: pl.Series, decimal: str, places: Places | None) -> Note:
     row = int(is_open.arg_max() or 0)
     note = _(
         "nothing tells whether {cell} has a decimal mark: read as {number}; the options decimal and thousands change it"
     )
     number = _parts(text[row : row + 1], decimal, None)["number"][0]
-    return Note("warning", text.name, note.format(cell=_first(text, is_open), number=format_written(number)))
+    return Note("warning", text.name, note.format(cell=_first(text, is_open, places), number=format_written(number)))
 
 
 def _in_one_unit(text: pl.Series, decimal: str, thousands: str | None, is_mixed: bool, notes: list[Note]) -> Numerals:

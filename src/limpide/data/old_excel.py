@@ -10,6 +10,7 @@ from limpide.data import archives, guesses, limits
 from limpide.data.apart import read_apart
 from limpide.data.excel import Sheet, chosen_sheet, sheet_notes
 from limpide.data.guesses import Row
+from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table
 from limpide.data.tidying import name_problems, tidied
 from limpide.errors import DataError, problem
@@ -61,7 +62,9 @@ def read_old_excel(where: str, content: bytes, asked: Asked) -> Table:
         raise DataError(*problems)
     frame = cells.slice(form.skip_lines).rename(dict(zip(cells.columns, form.names)))
     frame = frame.head(max(0, len(frame) - (asked.given.footer or 0)))
-    table = tidied(where, frame, form, asked, Reading(sheet=sheet.name, skip=form.start or None), [])
+    places = Places.after(form.skip_lines, len(frame))
+    reading = Reading(sheet=sheet.name, skip=form.start or None)
+    table = tidied(where, frame, form, asked, reading, [], (), places)
     return table._replace(notes=[*sheet_notes(where, sheet.name, names, asked), *table.notes])
 
 

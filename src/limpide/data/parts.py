@@ -13,6 +13,7 @@ import polars as pl
 
 from limpide.data import limits, numerals, values
 from limpide.data.dataset import Note
+from limpide.data.places import Places
 from limpide.data.reading import Asked
 from limpide.data.tables import TableFile, read_table
 from limpide.data.tidying import date_doubts
@@ -73,8 +74,10 @@ def read_parts(name: str, files: Sequence[Path], asked: Asked | None = None) -> 
     notes.insert(0, Note("info", name, text.format(n=format_count(len(files)))))
     frame = stacked([table.frame for table in tables])
     limits.check_shape(name, len(frame), frame.width)
-    notes += date_doubts(frame.get_columns(), asked or Asked())
-    return TableFile(frame, notes, files_sha256(files), tables[0].reading)
+    found = [(f.name, t.places or Places.after(0, len(t.frame))) for f, t in zip(files, tables, strict=True)]
+    places = Places.joined(found)
+    notes += date_doubts(frame.get_columns(), asked or Asked(), places)
+    return TableFile(frame, notes, files_sha256(files), tables[0].reading, places)
 
 
 def _in_file(file: str, where: str) -> str:

@@ -17,7 +17,8 @@ from jaxtyping import Float32
 
 from limpide.data import values
 from limpide.data.columns import Task
-from limpide.data.dataset import Column, Kind, Note, named_kinds
+from limpide.data.dataset import Column, Dataset, Kind, Note, named_kinds
+from limpide.data.places import Places
 from limpide.data.treatments import TREATMENTS
 from limpide.data.treatments.base import Scale, Treatment
 from limpide.data.treatments.number import FILLS
@@ -107,10 +108,13 @@ class TablePreparation:
         """The columns a table must have."""
         return tuple(treatment.column for treatment in self.treatments)
 
-    def transform(self, frame: pl.DataFrame, rows: np.ndarray | None = None) -> Float32[np.ndarray, "rows features"]:
+    def transform(
+        self, frame: pl.DataFrame, rows: np.ndarray | None = None, places: Places | None = None
+    ) -> Float32[np.ndarray, "rows features"]:
         """The numbers the network takes; columns may come in any order, others besides, and cells as text.
 
         rows    the rows wanted, in the order wanted; None takes all
+        places  where all rows stand in their file
         Raises  DataError  for every column that is missing and every cell that cannot be read
         """
         self._check_columns(frame)
@@ -123,7 +127,7 @@ class TablePreparation:
             for treatment in self.treatments:
                 last = first + len(treatment.features)
                 if not treatment.treat(take(frame[treatment.column]), out[start:stop, first:last]):
-                    raise DataError(*self.cell_problems(frame if rows is None else frame[rows]))
+                    raise DataError(*self.cell_problems(frame, places))
                 first = last
 
         starts = range(0, n, BLOCK_ROWS)
@@ -131,12 +135,15 @@ class TablePreparation:
             list((threads.map if len(starts) > 1 else map)(write, starts))
         return out
 
-    def notes(self, frame: pl.DataFrame) -> list[Note]:
-        """What a user should know of rows to predict: missing values, categories and numbers never seen in training."""
+    def notes(self, frame: pl.DataFrame, places: Places | None = None) -> list[Note]:
+        """What a user should know of rows to predict: missing values, categories and numbers never seen in training.
+
+        places  where the rows stand in their file
+        """
         self._check_columns(frame)
         notes: list[Note] = []
         for treatment in self.treatments:
-            notes += treatment.notes(frame[treatment.column])
+            notes += treatment.notes(frame[treatment.column], places)
         return notes
 
     def rows(self) -> list[PreparationRow]:
@@ -179,8 +186,8 @@ class TablePreparation:
                 )
             )
 
-    def cell_problems(self, frame: pl.DataFrame, first: int = 0) -> list[str]:
-        """Every cell that cannot be read, by its column and row; `first` rows stand before those of the frame."""
+    def cell_problems(self, frame: pl.DataFrame, places: Places | None = None) -> list[str]:
+        """Every cell that cannot be read, by its column and row."""
         problems = []
         for treatment in self.treatments:
             if treatment.column not in frame.columns:
@@ -189,7 +196,7 @@ class TablePreparation:
             wrong = treatment.unreadable(series, treatment.read(series))
             if wrong.any():
                 where = _("column {name}").format(name=treatment.column)
-                problems.append(problem(where, treatment.expected(), values.cells(series, wrong, first=first)))
+                problems.append(problem(where, treatment.expected(), values.cells(series, wrong, places=places)))
         return problems
 
 
@@ -246,32 +253,34 @@ class TargetPreparation:
         """Units of the last layer: one for a number or for two classes, else one for each class."""
         return len(self.labels) if self.task == "multiclass" else 1
 
-    def encode(self, series: pl.Series) -> np.ndarray:
+    def encode(self, series: pl.Series, places: Places | None = None) -> np.ndarray:
         """What the network should give: float32 (rows, 1), or for several classes their int64 numbers (rows,).
 
+        places  where the rows stand in their file
         Raises  DataError  for a missing target and for a class that training did not know
         """
         where = _("target {name}").format(name=self.name)
         if self.task == "regression":
-            known = _numbers_or_error(series, where)
+            known = _numbers_or_error(series, where, places)
             if known.null_count():
-                raise DataError(problem(where, _("a number in each row"), values.cells(series, known.is_null())))
+                got = values.cells(series, known.is_null(), places=places)
+                raise DataError(problem(where, _("a number in each row"), got))
             return self.scale.applied(known.to_numpy()).astype(np.float32)[:, None]
         words = values.words(series, self.labels)
-        places = {label: i for i, label in enumerate(self.labels)}
-        codes = words.replace_strict(list(places), list(places.values()), default=None, return_dtype=pl.Int64)
+        numbers = list(range(len(self.labels)))
+        codes = words.replace_strict(list(self.labels), numbers, default=None, return_dtype=pl.Int64)
         if codes.null_count():
-            got = values.cells(series, codes.is_null())
+            got = values.cells(series, codes.is_null(), places=places)
             expected = _("one of the classes {labels}").format(labels=", ".join(self.labels[:20]))
             raise DataError(problem(where, expected, got))
-        numbers = codes.to_numpy()
-        return numbers if self.task == "multiclass" else numbers.astype(np.float32)[:, None]
+        classes = codes.to_numpy()
+        return classes if self.task == "multiclass" else classes.astype(np.float32)[:, None]
 
-    def truth(self, series: pl.Series) -> np.ndarray:
+    def truth(self, series: pl.Series, places: Places | None = None) -> np.ndarray:
         """What the metrics compare with: float64 values in the target's unit, or int64 class numbers; (rows,)."""
         if self.task == "regression":
             return values.numbers(series).to_numpy().astype(np.float64)
-        return self.encode(series).reshape(-1).astype(np.int64)
+        return self.encode(series, places).reshape(-1).astype(np.int64)
 
     def decode(self, outputs: np.ndarray, activated: bool = False) -> np.ndarray:
         """Outputs of the network as people read them: numbers in the target's unit (rows,), or probabilities
@@ -302,12 +311,18 @@ class TargetPreparation:
         return cls(data["task"], data["name"], tuple(data["labels"]), Scale(**data["scale"]))
 
 
-def _numbers_or_error(series: pl.Series, where: str) -> pl.Series:
+def check_answers(dataset: Dataset, task: Task) -> None:
+    """DataError naming the cells of a regression's target that are no numbers."""
+    if task == "regression" and dataset.target is not None:
+        _numbers_or_error(dataset.target, _("target {name}").format(name=dataset.target.name), dataset.places)
+
+
+def _numbers_or_error(series: pl.Series, where: str, places: Places | None = None) -> pl.Series:
     known = values.numbers(series)
     if not known.null_count():
         return known
     wrong = values.unreadable(series, known)
     if wrong.any():
         mend = _("correct these cells or leave them empty")
-        raise DataError(problem(where, _("numbers"), values.cells(series, wrong), mend))
+        raise DataError(problem(where, _("numbers"), values.cells(series, wrong, places=places), mend))
     return known

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from limpide.data.dataset import Note
+    from limpide.data.places import Places
 
 DELIMITER_NAMES = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 """How a delimiter may be named where it is hard to type."""
@@ -144,11 +145,12 @@ class Asked:
 
 
 class Table(NamedTuple):
-    """What a reader gives: the cells, what a user should know, and how they were read."""
+    """What a reader gives: the cells, what a user should know, how they were read, and where the rows stand."""
 
     frame: pl.DataFrame
     notes: list[Note]
     reading: Reading
+    places: Places | None = None
 
 
 class Option(NamedTuple):

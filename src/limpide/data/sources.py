@@ -36,19 +36,8 @@ from limpide.errors import DataError, UnknownName, did_you_mean, problem
 from limpide.i18n import _, format_count, ngettext
 
 TARGET_NAMES = (
-    "target",
-    "label",
-    "class",
-    "y",
-    "outcome",
-    "price",
-    "cost",
-    "cible",
-    "classe",
-    "etiquette",
-    "étiquette",
-    "prix",
-)
+    "target", "label", "class", "y", "outcome", "price", "cost", "cible", "classe", "etiquette", "étiquette", "prix",
+)  # fmt: skip
 """Columns that are the target by their name, the surest first, when none is named."""
 
 IMAGE_OPTIONS = ("size", "channels", "centre")
@@ -145,7 +134,7 @@ def _from_text(text: str, wanted: Wanted, given: Mapping[str, Any]) -> Dataset:
     files = [] if os.path.isfile(path) else table_files(text)
     if files:
         found = read_parts(path.name, files, wanted.asked(text, options))
-        return _from_table(path.name, text, Table(found.frame, found.notes, found.reading), found.sha256, wanted)
+        return _from_table(path.name, text, found.table, found.sha256, wanted)
     if not os.path.exists(path):
         raise _missing(text, path)
     if path.is_dir():
@@ -174,7 +163,7 @@ def _from_file(path: Path, text: str, wanted: Wanted, options: Mapping[str, Any]
             raise DataError(problem(text, expected, _("none"), _('name both: "images,labels"')))
         return read_idx(path, labels, text)
     file = read_table(path, wanted.asked(text, options))
-    return _from_table(path.name, text, Table(file.frame, file.notes, file.reading), file.sha256, wanted)
+    return _from_table(path.name, text, file.table, file.sha256, wanted)
 
 
 def _from_array_file(path: Path, text: str, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:
@@ -325,33 +314,35 @@ def _of_columns(dataset: Dataset, wanted: Wanted) -> Dataset:
     frame = dataset.inputs.with_columns(dataset.target)
     found = Table(frame, list(dataset.notes), dataset.reading or Reading())
     wanted = wanted._replace(target=target or own, need_target=True)
-    table = _from_table(dataset.name, dataset.source, found, dataset.sha256, wanted)
-    return replace(table, suggested=dataset.suggested)
+    return replace(
+        _from_table(dataset.name, dataset.source, found, dataset.sha256, wanted), suggested=dataset.suggested
+    )
 
 
 def _from_table(name: str, source: str, table: Table, digest: str, wanted: Wanted) -> Dataset:
     """A table as a data set; its columns are understood when there is something to learn, for a model knows its own."""
     where = _("column of {name}").format(name=name)
-    (frame, notes, reading), (target, kinds, drop, need_target, _former) = table, wanted
+    (frame, notes, reading, places), (target, kinds, drop, need_target, _former) = table, wanted
     named = [*([target] if target and need_target else []), *kinds, *drop]
     _check_names(where, named, frame.columns)
     frame = frame.drop([column for column in drop if column != target])
     if not need_target:
         answers = frame[target] if target in frame.columns else None
         inputs = frame.drop(target or [], strict=False)
-        return Dataset(name, source, inputs, answers, (), tuple(notes), digest, reading=reading)
+        return Dataset(name, source, inputs, answers, (), tuple(notes), digest, reading=reading, places=places)
     if target is None:
         target, why = find_target(name, frame, kinds)
         notes = [*notes, Note("info", target, why)]
-    inputs, answers, missing = take_target(frame, target, kinds.get(target, ""))
-    columns, more = understand(inputs.with_columns(answers), target, kinds, dates=reading.dates or "day")
+    inputs, answers, missing, places = take_target(frame, target, kinds.get(target, ""), places)
+    columns, more = understand(inputs.with_columns(answers), target, kinds, (), reading.dates or "day", places)
     if not any(column.is_feature for column in columns):
         mend = _("say what a column is with its kind, number or category")
         doubts = [f"{note.where}: {note.text}" for note in notes if note.level == "warning" and note.where in inputs]
         raise DataError(problem(name, _("at least one column to learn from"), named_kinds(columns), mend), *doubts)
     columns = with_units(columns, reading.units)
     reading = replace(reading, cells=_cells(frame, columns, answers))
-    return Dataset(name, source, inputs, answers, columns, (*notes, *missing, *more), digest, reading=reading)
+    said = (*notes, *missing, *more)
+    return Dataset(name, source, inputs, answers, columns, said, digest, reading=reading, places=places)
 
 
 def _cells(frame: pl.DataFrame, columns: Sequence[Column], target: pl.Series) -> dict[str, str]:

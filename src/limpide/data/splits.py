@@ -15,6 +15,7 @@ from limpide.data import values
 from limpide.data.columns import Task, infer_task
 from limpide.data.dataset import Note
 from limpide.data.hashes import as_share
+from limpide.data.places import Places
 from limpide.errors import DataError, UnknownName, problem
 from limpide.i18n import _, format_count, format_number, ngettext
 
@@ -50,6 +51,7 @@ def split(
     groups: pl.Series | np.ndarray | None = None,
     times: pl.Series | np.ndarray | None = None,
     task: Task | None = None,
+    places: Places | None = None,
 ) -> Split:
     """The rows 0 to n - 1 in three parts.
 
@@ -58,6 +60,7 @@ def split(
                       last rows to the test, validation dealt out among the others; auto: what the data at hand asks for
     validation, test  shares of all rows, in [0, 1); a part whose share is 0 is empty, any other holds a row
     groups, times     a value for each row, for the methods that need them
+    places            where the rows stand in their file
     task              what the target is; None asks its values
     Raises            UnknownName  for another method
                       DataError    for impossible shares, or rows that cannot be cut that way
@@ -84,7 +87,7 @@ def split(
     elif chosen == "group":
         parts = _by_group(key, sizes, rng)
     else:
-        parts = _by_time(key, sizes)
+        parts = _by_time(key, sizes, places)
     part_of = np.zeros(n, dtype=np.int8)
     part_of[parts[1]], part_of[parts[2]] = 1, 2
     train, held_validation, held_test = (np.flatnonzero(part_of == part) for part in range(3))
@@ -255,9 +258,9 @@ def _by_group(groups: pl.Series, sizes: tuple[int, int], rng: np.random.Generato
     return tuple(np.flatnonzero(np.isin(codes, piece)) for piece in chosen)
 
 
-def _by_time(times: pl.Series, sizes: tuple[int, int]) -> tuple[np.ndarray, ...]:
+def _by_time(times: pl.Series, sizes: tuple[int, int], places: Places | None) -> tuple[np.ndarray, ...]:
     """The earliest rows to train, the latest to test; rows of one moment stay together."""
-    moments = _moments(times)
+    moments = _moments(times, places)
     order = np.argsort(moments, kind="stable")
     parts = _cut(order, sizes)
     ends = np.cumsum([len(part) for part in parts])[:-1]
@@ -278,7 +281,7 @@ def _by_time(times: pl.Series, sizes: tuple[int, int]) -> tuple[np.ndarray, ...]
     return train, validation, test
 
 
-def _moments(times: pl.Series) -> np.ndarray:
+def _moments(times: pl.Series, places: Places | None) -> np.ndarray:
     """The times as numbers that rise."""
     if times.dtype == pl.String:
         typed = values.typed(times)
@@ -291,5 +294,6 @@ def _moments(times: pl.Series) -> np.ndarray:
     if unread.any():
         where = _("column {name}").format(name=times.name)
         mend = _("leave out the rows without one")
-        raise DataError(problem(where, _("a date or a number in each row"), values.cells(times, unread), mend))
+        got = values.cells(times, unread, places=places)
+        raise DataError(problem(where, _("a date or a number in each row"), got, mend))
     return read.to_physical().to_numpy()

@@ -19,6 +19,7 @@ from limpide.data import values
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
 from limpide.data.parts import check_columns, files_sha256, stacked, table_files
+from limpide.data.places import Places
 from limpide.data.reading import Reading
 from limpide.data.text_pieces import PIECE_BYTES, TextPieces
 from limpide.errors import DataError, problem
@@ -44,25 +45,25 @@ class Piece:
     """Rows that follow each other in a file.
 
     file    its name
-    first   how many rows of the file stand before them
+    places  where they stand in it
     number  how many rows of all files stand before them
     """
 
     file: str
-    first: int
+    places: Places
     number: int
     frame: pl.DataFrame
 
     @contextmanager
-    def naming(self, cell_problems: Callable[[pl.DataFrame, int], list[str]]) -> Iterator[None]:
+    def naming(self, cell_problems: Callable[[pl.DataFrame, Places], list[str]]) -> Iterator[None]:
         """A DataError within names the cells by the file and the rows that these are in it.
 
-        cell_problems  what is wrong with the cells of rows behind so many others; nothing: the error stays as it is
+        cell_problems  what is wrong with the cells of rows that stand there; nothing: the error stays as it is
         """
         try:
             yield
         except DataError:
-            problems = cell_problems(self.frame, self.first)
+            problems = cell_problems(self.frame, self.places)
             if not problems:
                 raise
             raise DataError(*(f"{self.file}, {text}" for text in problems)) from None
@@ -83,8 +84,8 @@ class Pieces(Protocol):
         """About how much room its table takes in memory."""
         ...
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Its rows, in order."""
+    def frames(self) -> Iterator[tuple[pl.DataFrame, Places]]:
+        """Its rows, in order, and where they stand in it."""
         ...
 
     def looks(self, n: int) -> Iterator[pl.DataFrame]:
@@ -115,13 +116,14 @@ class ParquetPieces:
         except pl.exceptions.PolarsError as error:
             raise DataError(problem(self.path.name, _("a Parquet file"), str(error).splitlines()[0])) from error
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Its rows, in order."""
+    def frames(self) -> Iterator[tuple[pl.DataFrame, Places]]:
+        """Its rows, in order, and where they stand in it."""
         head = self._rows(0, 1000)
         row_bytes = max(1, int(head.estimated_size()) // max(len(head), 1))
         n = max(1, min(PIECE_ROWS, PIECE_BYTES // row_bytes))
         for start in range(0, self.n_rows, n):
-            yield self._rows(start, n)
+            frame = self._rows(start, n)
+            yield frame, Places.after(start, len(frame))
 
     def looks(self, n: int) -> Iterator[pl.DataFrame]:
         """A few rows from each of n places at even distances."""
@@ -161,10 +163,9 @@ class TableStream:
         """All rows, in order."""
         number = 0
         for file in self.files:
-            first = 0
-            for frame in file.frames():
-                yield Piece(file.path.name, first, number, self._cleared(frame))
-                first, number = first + len(frame), number + len(frame)
+            for frame, places in file.frames():
+                yield Piece(file.path.name, places, number, self._cleared(frame))
+                number += len(frame)
 
     def _cleared(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns in order, without the cells that stand for a missing value."""

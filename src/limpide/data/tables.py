@@ -18,6 +18,7 @@ from limpide.data import archives, excel, json_tables, limits, old_excel, text_t
 from limpide.data.apart import read_apart
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
+from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table, check_applies
 from limpide.data.tidying import missing_left_out
 from limpide.errors import DataError, did_you_mean, problem
@@ -62,12 +63,18 @@ MARKUP = {
 
 
 class TableFile(NamedTuple):
-    """What a file holds, what a user should know, the SHA-256 of the file, and how it was read."""
+    """What a file holds, what a user should know, the SHA-256 of the file, how it was read, where its rows stand."""
 
     frame: pl.DataFrame
     notes: list[Note]
     sha256: str
     reading: Reading
+    places: Places | None = None
+
+    @property
+    def table(self) -> Table:
+        """All but the sum."""
+        return Table(self.frame, self.notes, self.reading, self.places)
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def read_table(path: str | Path, asked: Asked | None = None) -> TableFile:
         sha256 = digest.result().hexdigest()
     except OSError as error:
         raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error
-    return TableFile(table.frame, table.notes, sha256, table.reading)
+    return TableFile(table.frame, table.notes, sha256, table.reading, table.places)
 
 
 def read_content(where: str, content: bytes, asked: Asked) -> Table:

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from limpide.data import encodings, guesses, values
+from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading
 from limpide.data.tidying import name_problems
 from limpide.errors import DataError, problem
@@ -57,21 +58,26 @@ class TextPieces:
         """About how much room its table takes in memory."""
         return self.path.stat().st_size
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Its rows, in order.
+    def frames(self) -> Iterator[tuple[pl.DataFrame, Places]]:
+        """Its rows, in order, and where they stand in it.
 
         Raises  DataError  every ragged row of the first piece that has one, with its line
         """
-        line, rest = self.form.skip_lines, b""
+        line = n_above = self.form.skip_lines
+        rest = b""
         with self.path.open("rb") as file:
             for _line in range(line):
                 file.readline()
             while block := file.read(PIECE_BYTES):
                 block = rest + block
                 end = _end_of_rows(block)
-                yield from self._read(block[:end], line)
+                frame, places, n_above = self._read(block[:end], line, n_above)
+                if len(frame):
+                    yield frame, places
                 line, rest = line + block.count(b"\n", 0, end), block[end:]
-        yield from self._read(rest, line)
+        frame, places, _n_above = self._read(rest, line, n_above)
+        if len(frame):
+            yield frame, places
 
     def looks(self, n: int) -> Iterator[pl.DataFrame]:
         """A few rows from each of n places at even distances."""
@@ -82,19 +88,24 @@ class TextPieces:
                 _cut, _newline, rows = file.read(LOOK_BYTES).partition(b"\n")
                 # a look may begin inside a cell of several lines: what is no table there is passed over
                 with suppress(DataError):
-                    yield from self._read(rows[: _end_of_rows(rows)], 1)
+                    yield self._read(rows[: _end_of_rows(rows)], 1, 1)[0]
 
-    def _read(self, piece: bytes, line: int) -> Iterator[pl.DataFrame]:
-        """The rows of a piece that are not blank; `line` lines of the file stand before it."""
+    def _read(self, piece: bytes, line: int, n_above: int) -> tuple[pl.DataFrame, Places, int]:
+        """The rows of a piece that are not blank, where they stand, and how many rows the file has up to its end.
+
+        line     lines of the file before it
+        n_above  rows of the file before it, blank ones and the names with them
+        """
         if self.encoding in ONE_BYTE:
             piece = piece.decode(self.encoding, errors="replace").encode()
         elif line == 0:
             piece = piece.removeprefix(b"\xef\xbb\xbf")
         # polars counts the columns where it begins
         filled = piece.lstrip(b"\r\n") if len(self.columns) > 1 else piece
+        n_blank = piece.count(b"\n", 0, len(piece) - len(filled))
+        line, n_above = line + n_blank, n_above + n_blank
         if not filled.strip():
-            return
-        line += piece.count(b"\n", 0, len(piece) - len(filled))
+            return pl.DataFrame(), Places.after(n_above, 0), n_above + filled.count(b"\n")
         frame, failure = self._parse(filled)
         # polars fills short rows with missing values: they show as such in the last column
         problems = self._odd_rows(filled, line) if frame is None or frame[:, -1].null_count() else []
@@ -102,10 +113,9 @@ class TextPieces:
             frame = self._parse_slowly(filled)
         if frame is None or problems:
             raise DataError(*(problems or [self._unreadable(filled, line, failure)]))
-        if frame.width > 1 and all(column.null_count() for column in frame):
-            frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        if len(frame):
-            yield frame
+        n = len(frame)
+        frame, places = _without_blank(frame, Places.after(n_above, n))
+        return frame, places, n_above + n
 
     def _parse(self, piece: bytes) -> tuple[pl.DataFrame | None, str]:
         """The cells, or why they cannot be read; a column that is not what the head showed is read as text."""
@@ -137,9 +147,11 @@ class TextPieces:
         """The cells as text, for stray quotes such as 5'6" that polars cannot read."""
         try:
             lines = io.StringIO(piece.decode(), newline="")
-            rows = [row for row in csv.reader(lines, delimiter=self.form.delimiter, strict=True) if any(row)]
+            read = list(csv.reader(lines, delimiter=self.form.delimiter, strict=True))
         except (csv.Error, UnicodeDecodeError):
             return None
+        blank = [None] * len(self.columns)
+        rows = [row if any(row) else blank for row in read]
         return pl.DataFrame(rows, schema=dict.fromkeys(self.columns, pl.String), orient="row")
 
     def _odd_rows(self, piece: bytes, line: int) -> list[str]:
@@ -167,6 +179,13 @@ class TextPieces:
             place = _("{file}, line {line}").format(file=self.path.name, line=line)
             return problem(place, _("text in UTF-8"), _("other bytes"), _("save it again as UTF-8"))
         return problem(place, _("a table of text"), failure)
+
+
+def _without_blank(frame: pl.DataFrame, places: Places) -> tuple[pl.DataFrame, Places]:
+    if frame.width < 2 or not all(column.null_count() for column in frame):
+        return frame, places
+    is_filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series()
+    return frame.filter(is_filled), places.kept(is_filled)
 
 
 def _end_of_rows(block: bytes) -> int:

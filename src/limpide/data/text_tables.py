@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, TextIO
 
+import numpy as np
 import polars as pl
 
 from limpide.data import encodings, guesses, limits, values
 from limpide.data.guesses import TextForm, read_rows
+from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table
 from limpide.data.tidying import filled_rows, is_footer, name_problems, tidied
 from limpide.errors import DataError, problem
@@ -72,7 +74,7 @@ def read_text(where: str, content: bytes, asked: Asked) -> Table:
     # no row is shorter than its delimiters: only a text of more bytes can have so many cells
     n_rows = source.count(b"\n") + 1 if len(source) > limits.MOST_CELLS else 1
     limits.check_shape(where, n_rows, len(form.names))
-    frame, n_footer = _rows(where, source, form, asked)
+    frame, n_footer, places = _rows(where, source, form, asked)
     reading = Reading(
         delimiter=form.delimiter,
         encoding=encoding,
@@ -83,7 +85,7 @@ def read_text(where: str, content: bytes, asked: Asked) -> Table:
     former = asked.former.delimiter if asked.former else None
     if former not in (None, form.delimiter):
         said.append(_("not written as the training file was: read as it is written"))
-    return tidied(where, frame, form, asked, reading, said, encodings.doubts(text, encoding))
+    return tidied(where, frame, form, asked, reading, said, encodings.doubts(text, encoding), places)
 
 
 def _former_encoding(asked: Asked, head: bytes) -> str | None:
@@ -116,8 +118,8 @@ def _check_zeros(where: str, source: bytes) -> None:
         raise DataError(problem(line, _("text"), got, _("the file is damaged, or no text: save it again")))
 
 
-def _rows(where: str, source: bytes, form: TextForm, asked: Asked) -> tuple[pl.DataFrame, int]:
-    """The cells, without the rows at the end that are no part of the table, and how many these are."""
+def _rows(where: str, source: bytes, form: TextForm, asked: Asked) -> tuple[pl.DataFrame, int, Places]:
+    """The cells without the rows at the end that are no part of the table, how many these are, where rows stand."""
     problems = name_problems(where, form.names)
     frame, failure = _parse(source, form) if form.delimiter != " " else (None, "")
     n_footer = asked.given.footer or 0
@@ -131,14 +133,15 @@ def _rows(where: str, source: bytes, form: TextForm, asked: Asked) -> tuple[pl.D
             found = found._replace(odd=[row for row in found.odd if row.number <= found.n - n_footer])
         problems += _ragged(where, found, len(form.names))
         if frame is None and not found.odd:
-            frame = _parse_slowly(source, form, n_footer)
-            if frame is None:
+            parsed = _parse_slowly(source, form, n_footer)
+            if parsed is None:
                 problems.append(_open_quote(where, source, form) or problem(where, _("a table of text"), failure))
-            if not problems and frame is not None:
-                return frame, n_footer
+            if not problems and parsed is not None:
+                return parsed[0], n_footer, parsed[1]
     if problems or frame is None:
         raise DataError(*problems)
-    return (_without_end(frame, n_footer) if n_footer else frame), n_footer
+    frame = _without_end(frame, n_footer) if n_footer else frame
+    return frame, n_footer, Places.after(_lines_to_skip(source, form), len(frame))
 
 
 def _without_end(frame: pl.DataFrame, n_rows: int) -> pl.DataFrame:
@@ -199,13 +202,18 @@ def _lines_to_skip(source: bytes, form: TextForm) -> int:
     return n
 
 
-def _parse_slowly(source: bytes, form: TextForm, n_footer: int) -> pl.DataFrame | None:
-    """The cells as text, for what polars cannot read: stray quotes such as 5'6", cells between spaces."""
+def _parse_slowly(source: bytes, form: TextForm, n_footer: int) -> tuple[pl.DataFrame, Places] | None:
+    """The cells as text, and where the rows stand, for what polars cannot read: stray quotes such as 5'6", cells
+    between spaces."""
     rows: list[list[str]] = []
+    numbers: list[int] = []
+    number = form.skip_lines
     try:
         for line, cells in _all_rows(source, form.delimiter, strict=True):
+            number += line > form.skip_lines
             if line > form.skip_lines and any(map(str.strip, cells)):
                 rows.append(cells)
+                numbers.append(number)
     except csv.Error:
         return None
     rows = rows[: len(rows) - n_footer]
@@ -213,7 +221,8 @@ def _parse_slowly(source: bytes, form: TextForm, n_footer: int) -> pl.DataFrame 
     if any(len(cells) != width for cells in rows) or len(set(form.names)) < width:
         return None
     columns = {name: [cells[i] for cells in rows] for i, name in enumerate(form.names)}
-    return pl.DataFrame(columns, schema=dict.fromkeys(form.names, pl.String))
+    places = Places(np.array(numbers[: len(rows)]))
+    return pl.DataFrame(columns, schema=dict.fromkeys(form.names, pl.String)), places
 
 
 class OddRow(NamedTuple):

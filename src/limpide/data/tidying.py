@@ -13,6 +13,7 @@ from limpide.data import clocks, limits, numerals, values
 from limpide.data.dataset import Column, Note
 from limpide.data.guesses import TextForm
 from limpide.data.numerals import Marks
+from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table
 from limpide.data.totals import end_of, stripped, without_totals
 from limpide.errors import problem
@@ -35,30 +36,34 @@ def tidied(
     reading: Reading,
     said: Sequence[str],
     doubts: Sequence[str] = (),
+    places: Places | None = None,
 ) -> Table:
     """The table of cells most of which are text yet.
 
     reading  what is known of how they were read
     said     what was guessed to tell the cells apart, sentences
     doubts   warnings
+    places   where the rows stand in the file
     """
-    limits.check_cells(where, frame)
+    places = places or Places.after(0, len(frame))
+    limits.check_cells(where, frame, places)
     notes = [*(Note("info", where, text) for text in said), *(Note("warning", where, text) for text in doubts)]
     notes += _form_notes(where, form, asked)
-    frame, n_blank = without_blank_rows(frame)
+    frame, n_blank, places = without_blank_rows(frame, places)
     if n_blank:
         text = ngettext("{n} blank row left out", "{n} blank rows left out", n_blank)
         notes.append(Note("info", where, text.format(n=format_count(n_blank))))
     if form.has_header:
         notes += _gap_notes(where, frame)
-        frame, doubts = _without_names(frame)
+        frame, doubts, places = _without_names(frame, places)
         notes += [Note("warning", where, text) for text in doubts]
     marks = _marks(asked, form.decimal, form.delimiter)
     if asked.given.footer is None:
         n_end = end_of(frame, marks)
+        places = places.cut(0, len(frame) - n_end)
         frame, reading = frame.head(len(frame) - n_end), replace(reading, footer=(reading.footer or 0) + n_end or None)
     if asked.given.footer != 0:
-        frame, doubts = without_totals(frame, marks)
+        frame, doubts, places = without_totals(frame, marks, places)
         notes += [Note("warning", where, text) for text in doubts]
     if reading.footer:
         text = ngettext(
@@ -67,7 +72,8 @@ def tidied(
             reading.footer,
         )
         notes.append(Note("warning", where, text.format(n=reading.footer)))
-    return with_numbers(frame, notes, asked, replace(reading, header=form.has_header), form.decimal, form.delimiter)
+    reading = replace(reading, header=form.has_header)
+    return with_numbers(frame, notes, asked, reading, form.decimal, form.delimiter, places)
 
 
 def _form_notes(where: str, form: TextForm, asked: Asked) -> list[Note]:
@@ -120,10 +126,12 @@ def with_numbers(
     reading: Reading,
     decimal: str | None = None,
     delimiter: str = ",",
+    places: Places | None = None,
 ) -> Table:
     """The same table with every column of text that holds numbers as numbers.
 
     decimal  the mark that the first rows prove
+    places   where the rows stand in the file
     """
     marks = _marks(asked, decimal, delimiter)
     columns: list[pl.Series] = []
@@ -138,7 +146,7 @@ def with_numbers(
         is_foreign = (marks.decimal or marks.default) == "," and typed.dtype == pl.Float64
         found = None
         if (typed.dtype == pl.String or is_foreign) and not asked.are_words(column.name):
-            found = clocks.hours(column) or numerals.plain(column, marks, asked.is_number(column.name))
+            found = clocks.hours(column) or numerals.plain(column, marks, asked.is_number(column.name), places)
         columns.append(typed if found is None else found.series)
         if found is not None:
             notes += found.notes
@@ -147,7 +155,7 @@ def with_numbers(
             units |= {column.name: found.unit} if found.unit else {}
     if asked.former is not None:
         notes += _unit_notes(frame, asked.former, units)
-    notes += date_doubts(columns, asked)
+    notes += date_doubts(columns, asked, places)
     # a mark that only some columns use is no mark of the table: said for all of them, it would change the others
     marks_seen: dict[str, Any] = {
         name: next(iter(found - {""})) if len(found - {""}) == 1 else None for name, found in seen.items()
@@ -156,7 +164,7 @@ def with_numbers(
         # it would say which is the decimal one, which is both
         marks_seen["thousands"] = None
     reading = replace(reading, dates=_first_of_dates(columns), **marks_seen)
-    return Table(pl.DataFrame(columns), notes, replace(asked.given.over(reading), units=units))
+    return Table(pl.DataFrame(columns), notes, replace(asked.given.over(reading), units=units), places)
 
 
 def missing_left_out(frame: pl.DataFrame, notes: list[Note], asked: Asked) -> pl.DataFrame:
@@ -233,52 +241,53 @@ def _first_of_dates(columns: Sequence[pl.Series]) -> str | None:
     return None if not pairs else "month" if proves_month and not proves_day else "day"
 
 
-def date_doubts(columns: Sequence[pl.Series], asked: Asked) -> list[Note]:
+def date_doubts(columns: Sequence[pl.Series], asked: Asked, places: Places | None) -> list[Note]:
     """A warning for each column whose cells are dates, but not all written one way."""
     notes = []
     for column in columns:
         if column.dtype != pl.String or asked.are_words(column.name) or values.date_format(column.head(2000)):
             continue
-        found = values.several_date_formats(column.head(2000))
+        found = values.several_date_formats(column.head(2000), places)
         if found:
             text = _("dates written in several ways, such as {cells}: kept as words; write all of them one way")
             notes.append(Note("warning", column.name, text.format(cells=found)))
     return notes
 
 
-def without_blank_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """The rows that hold something, and how many do not."""
+def without_blank_rows(frame: pl.DataFrame, places: Places) -> tuple[pl.DataFrame, int, Places]:
+    """The rows that hold something, how many do not, and where the former stand."""
     if frame.width < 2 or not all(_has_blank(column) for column in frame):
-        return frame, 0
-    filled = frame.filter(filled_rows(frame))
-    return filled, len(frame) - len(filled)
+        return frame, 0, places
+    is_filled = filled_rows(frame)
+    filled = frame.filter(is_filled)
+    return filled, len(frame) - len(filled), places.kept(is_filled) if len(filled) < len(frame) else places
 
 
-def _without_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """The rows without those that are names once more, and what is to be said of it: tables joined end to end repeat
-    their names, others have the units of their columns in a second row."""
+def _without_names(frame: pl.DataFrame, places: Places) -> tuple[pl.DataFrame, list[str], Places]:
+    """The rows without those that are names once more, what is to be said of it, and where the rows stand: tables
+    joined end to end repeat their names, others have the units of their columns in a second row."""
     doubts = []
     is_again = _are_names(frame)
     if is_again.any():
-        n, row = int(is_again.sum()), int(is_again.arg_max() or 0) + 1
+        n, row = int(is_again.sum()), places.shown(int(is_again.arg_max() or 0))
         text = ngettext(
             "{n} row that repeats the names of the columns left out: row {row}",
             "{n} rows that repeat the names of the columns left out, the first of them row {row}",
             n,
         )
-        doubts.append(text.format(n=format_count(n), row=format_count(row)))
-        frame = frame.filter(~is_again)
+        doubts.append(text.format(n=format_count(n), row=row))
+        frame, places = frame.filter(~is_again), places.kept(~is_again)
     if _is_of_qualtrics(frame):
         doubts.append(_("two rows under the names say more of the columns, and were left out"))
-        frame = frame[2:]
+        frame, places = frame[2:], places.cut(2)
     elif _begins_with_units(frame):
         cells = ", ".join(repr(cell) for cell in stripped(frame, 0) if cell)
         cells = cells if len(cells) <= MOST_SHOWN else cells[:MOST_SHOWN] + "..."
         doubts.append(
             _("the row under the names says more of the columns, and was left out: {cells}").format(cells=cells)
         )
-        frame = frame[1:]
-    return frame, doubts
+        frame, places = frame[1:], places.cut(1)
+    return frame, doubts, places
 
 
 def _are_names(frame: pl.DataFrame) -> pl.Series:

@@ -9,6 +9,7 @@ import polars as pl
 
 from limpide.data import numerals, values
 from limpide.data.numerals import Marks
+from limpide.data.places import Places
 from limpide.i18n import format_count, ngettext
 
 MOST_FOOTERS = 5
@@ -44,31 +45,32 @@ def _is_end(frame: pl.DataFrame, marks: Marks) -> bool:
     return n_blank >= len(cells) / 3 or _has_total(frame, marks)
 
 
-def without_totals(frame: pl.DataFrame, marks: Marks) -> tuple[pl.DataFrame, list[str]]:
-    """The rows without the totals among them, and what is to be said of it.
+def without_totals(frame: pl.DataFrame, marks: Marks, places: Places) -> tuple[pl.DataFrame, list[str], Places]:
+    """The rows without the totals among them, what is to be said of it, and where the rows stand.
 
     Each row called so must be the sum of those since the last one, or of all: one that is not shows that the word is
     a name.
     """
     if frame.width < 2 or frame.dtypes[0] != pl.String:
-        return frame, []
+        return frame, [], places
     is_called = values.cleaned(frame.to_series(0)).str.contains(f"(?i)^(?:{_TOTAL.pattern})$").fill_null(False)
     totals, start = is_called.arg_true().to_list(), 0
     for row in totals:
         if not _has_total(frame[start : row + 1], marks):
             above = frame[:row].filter(~is_called[:row])
             if not _has_total(above.vstack(frame[row]), marks):
-                return frame, []
+                return frame, [], places
         start = row + 1
     if not totals:
-        return frame, []
+        return frame, [], places
     text = ngettext(
         "{n} row of totals among the others left out: row {row}; the option footer=0 keeps it",
         "{n} rows of totals among the others left out, the first of them row {row}; the option footer=0 keeps them",
         len(totals),
     )
-    is_row = pl.Series(range(len(frame))).is_in(totals)
-    return frame.filter(~is_row), [text.format(n=format_count(len(totals)), row=format_count(totals[0] + 1))]
+    is_kept = ~pl.Series(range(len(frame))).is_in(totals)
+    said = text.format(n=format_count(len(totals)), row=places.shown(totals[0]))
+    return frame.filter(is_kept), [said], places.kept(is_kept)
 
 
 def _has_total(frame: pl.DataFrame, marks: Marks) -> bool:

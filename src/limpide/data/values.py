@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from limpide.data.date_words import plain_date
+from limpide.data.places import Places, shown_row
 from limpide.i18n import _
 
 MISSING_WORDS = (
@@ -168,7 +169,7 @@ def date_format(series: pl.Series, first: str = "day") -> str | None:
     return None
 
 
-def several_date_formats(series: pl.Series) -> str:
+def several_date_formats(series: pl.Series, places: Places | None = None) -> str:
     """Two cells that are dates written in different ways, where all cells are dates; else nothing.
 
     >>> several_date_formats(pl.Series(["31/12/2024", "12.31.2024"]))
@@ -185,7 +186,7 @@ def several_date_formats(series: pl.Series) -> str:
         read = next((mask for mask in found if mask[row]), None)
         if read is None or len(shown) > MOST_DATE_FORMATS:
             return ""
-        shown.append(cells(series, pl.Series([i == row for i in range(len(text))])))
+        shown.append(cells(series, pl.Series([i == row for i in range(len(text))]), places=places))
         left &= ~read
     return ", ".join(shown[:2]) if len(shown) > 1 else ""
 
@@ -318,16 +319,16 @@ def unreadable(series: pl.Series, values: pl.Series) -> pl.Series:
     return present & values.is_null()
 
 
-def cells(series: pl.Series, mask: pl.Series, limit: int = 5, first: int = 0) -> str:
-    """The cells under a mask with their rows, counted from 1, as a message shows them.
+def cells(series: pl.Series, mask: pl.Series, limit: int = 5, places: Places | None = None) -> str:
+    """The cells under a mask with their rows, as a message shows them.
 
-    first  how many rows stand before the series
+    places  where the rows stand in their file
 
     >>> cells(pl.Series(["1", "big"]), pl.Series([False, True]))
     "'big' (row 2)"
     """
-    rows = mask.arg_true().head(limit)
-    shown = [_("{value!r} (row {row})").format(value=series[int(row)], row=first + int(row) + 1) for row in rows]
+    rows = [int(row) for row in mask.arg_true().head(limit)]
+    shown = [_("{value!r} (row {row})").format(value=series[row], row=shown_row(row, places)) for row in rows]
     n_more = int(mask.sum()) - len(shown)
     return ", ".join(shown) + (_(" and {n} more").format(n=n_more) if n_more else "")
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from limpide.data import values
+from limpide.data.places import Places
 from limpide.data.preparation import TablePreparation, TargetPreparation
 from limpide.data.streams import Piece, TableStream
 from limpide.errors import DataError, problem
@@ -43,19 +44,19 @@ def evaluate_stream(
 
 def _truth(target: TargetPreparation, piece: Piece) -> np.ndarray:
     """The answers of a piece."""
-    with piece.naming(lambda frame, first: _problems(target, frame[target.name], first)):
+    with piece.naming(lambda frame, places: _problems(target, frame[target.name], places)):
         truth = target.truth(piece.frame[target.name])
         if target.task == "regression" and np.isnan(truth).any():
             raise DataError
     return truth
 
 
-def _problems(target: TargetPreparation, series: pl.Series, first: int) -> list[str]:
-    """The answers that cannot be measured by; `first` rows stand before these."""
+def _problems(target: TargetPreparation, series: pl.Series, places: Places) -> list[str]:
+    """The answers that cannot be measured by."""
     if target.task == "regression":
         wrong, expected = values.numbers(series).is_null(), _("a number in each row")
     else:
         wrong = ~values.words(series, target.labels).is_in(list(target.labels)).fill_null(value=False)
         expected = _("one of the classes {labels}").format(labels=", ".join(target.labels[:20]))
     where = _("target {name}").format(name=target.name)
-    return [problem(where, expected, values.cells(series, wrong, first=first))] if wrong.any() else []
+    return [problem(where, expected, values.cells(series, wrong, places=places))] if wrong.any() else []

@@ -59,9 +59,10 @@ def _predicted(run: Run, piece: Piece, notes: dict[str, Note]) -> pl.DataFrame:
     assert isinstance(preparation, TablePreparation), "a stream holds tables"
     with piece.naming(preparation.cell_problems):
         predictions = run.predictions(piece.frame)
-    for note in preparation.notes(piece.frame):
+    for note in preparation.notes(piece.frame, piece.places):
         if note.where not in notes:
-            text = _("in {file} from row {row}: {note}").format(file=piece.file, row=piece.first + 1, note=note.text)
+            row = piece.places.shown(0)
+            text = _("in {file} from row {row}: {note}").format(file=piece.file, row=row, note=note.text)
             notes[note.where] = Note(note.level, note.where, text)
     return piece.frame.drop(predictions.columns, strict=False).hstack(predictions)
 

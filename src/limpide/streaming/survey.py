@@ -90,7 +90,7 @@ def plan_stream(choices: Choices, stream: TableStream) -> Plan:
         name, why = find_target(stream.name, head.drop(given.drop), given.kinds)
         choices.settle("data.target", name, why)
     both = stacked([head, looks.select(head.columns)])
-    _inputs, answers, _notes = take_target(both, name, given.kinds.get(name, ""))
+    _inputs, answers, _notes, _places = take_target(both, name, given.kinds.get(name, ""))
     task, is_guessed = given.task, given.task is None
     if task is None:
         if answers.dtype == pl.String and stray_words(answers).any():
@@ -134,7 +134,7 @@ def _stray_answers(stream: TableStream, name: str) -> DataError:
 def _unreadable(piece: Piece, name: str, answers: pl.Series, wrong: pl.Series) -> str:
     """Cells of a target that are no numbers."""
     where = _("{file}, target {name}").format(file=piece.file, name=name)
-    got, mend = values.cells(answers, wrong, first=piece.first), _("correct these cells or leave them empty")
+    got, mend = values.cells(answers, wrong, places=piece.places), _("correct these cells or leave them empty")
     return problem(where, _("numbers"), got, mend)
 
 
@@ -212,7 +212,7 @@ class Survey:
         if not wrong.any():
             return
         where = _("{file}, column {name}").format(file=piece.file, name=name)
-        cells = values.cells(series, wrong, first=piece.first)
+        cells = values.cells(series, wrong, places=piece.places)
         strays = self.strays.setdefault(name, Counter())
         if isinstance(sketch, NumberSketch) and not sketch.column.is_chosen and len(strays) < MOST_WORDS:
             for word, n in values.cleaned(series.filter(wrong)).rename("w").value_counts(name="n").iter_rows():

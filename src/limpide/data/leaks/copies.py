@@ -11,6 +11,7 @@ from limpide.data.dataset import Dataset
 from limpide.data.hashes import first_equal
 from limpide.data.leaks.evidence import Leak, Level
 from limpide.data.once import once
+from limpide.data.places import shown_row
 from limpide.data.splits import Split
 from limpide.i18n import _, format_count, format_percent, ngettext
 
@@ -152,7 +153,7 @@ def _found(dataset: Dataset, split: Split, prints: pl.Series, is_copy: pl.Series
     if dataset.names:
         first, second = dataset.names[row], dataset.names[double]
     else:
-        first, second = (_("row {row}").format(row=format_count(i + 1)) for i in (row, double))
+        first, second = (_("row {row}").format(row=shown_row(i, dataset.places)) for i in (row, double))
     text = ngettext(
         "{n} of the {n_test} test rows ({share}) stands among the rows trained on too ({first} equals {second})",
         "{n} of the {n_test} test rows ({share}) stand among the rows trained on too (such as {first}, equal to "

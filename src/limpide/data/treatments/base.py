@@ -12,6 +12,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Column, Kind, Note
+from limpide.data.places import Places
 from limpide.i18n import _, format_count, format_number, ngettext
 
 MISSING = "(missing)"
@@ -118,11 +119,11 @@ class Treatment(ABC):
     @abstractmethod
     def _write_parts(self, read: pl.Series, out: np.ndarray) -> None: ...
 
-    def notes(self, series: pl.Series) -> list[Note]:
+    def notes(self, series: pl.Series, places: Places | None = None) -> list[Note]:
         """What is unlike the training rows."""
         read = self.read(series)
         n = read.null_count()
-        notes = self._notes_on(read)
+        notes = self._notes_on(read, places)
         if n:
             text = ngettext("{n} missing value, {value} taken instead", "{n} missing values, {value} taken instead", n)
             if not self.has_indicator:
@@ -132,7 +133,7 @@ class Treatment(ABC):
         return notes
 
     @abstractmethod
-    def _notes_on(self, read: pl.Series) -> list[Note]: ...
+    def _notes_on(self, read: pl.Series, places: Places | None) -> list[Note]: ...
 
     @abstractmethod
     def shown_fill(self) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Column, Kind, Note
+from limpide.data.places import Places
 from limpide.data.treatments.base import Treatment
 from limpide.i18n import _
 
@@ -45,7 +46,7 @@ class BooleanTreatment(Treatment):
     def _write_parts(self, read: pl.Series, out: np.ndarray) -> None:
         out[:, 0] = read.fill_null(self.fill).to_numpy()
 
-    def _notes_on(self, read: pl.Series) -> list[Note]:
+    def _notes_on(self, read: pl.Series, places: Places | None) -> list[Note]:
         return []
 
     def shown_fill(self) -> str:

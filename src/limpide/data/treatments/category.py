@@ -12,6 +12,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Column, Kind, Note
+from limpide.data.places import Places
 from limpide.data.treatments.base import Treatment
 from limpide.i18n import _, format_count, ngettext
 
@@ -83,7 +84,7 @@ class CategoryTreatment(Treatment):
         places = known.to_physical().cast(pl.Int64).fill_null(len(self.categories))
         out[np.arange(len(out)), places.to_numpy()] = 1
 
-    def _notes_on(self, read: pl.Series) -> list[Note]:
+    def _notes_on(self, read: pl.Series, places: Places | None) -> list[Note]:
         unknown = ~read.is_in(self.categories) & read.is_not_null()
         n = int(unknown.sum())
         if not n:
@@ -92,7 +93,7 @@ class CategoryTreatment(Treatment):
             _("not among the {n} categories kept in training: {cells}; treated as other")
             if self.n_rare
             else _("never seen in training: {cells}; treated as other")
-        ).format(n=len(self.categories), cells=values.cells(read, unknown))
+        ).format(n=len(self.categories), cells=values.cells(read, unknown, places=places))
         return [Note("warning", self.column, text)]
 
     def shown_fill(self) -> str:

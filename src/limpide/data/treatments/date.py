@@ -11,6 +11,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Column, Kind, Note
+from limpide.data.places import Places
 from limpide.data.treatments.base import Scale, Treatment
 from limpide.i18n import _, format_count, ngettext
 
@@ -88,7 +89,7 @@ class DateTreatment(Treatment):
         if self.has_hours:
             out[:, 7], out[:, 8] = _on_circle(numbers % DAY, DAY)
 
-    def _notes_on(self, read: pl.Series) -> list[Note]:
+    def _notes_on(self, read: pl.Series, places: Places | None) -> list[Note]:
         moments = read.to_physical()
         n = int(((moments < self.first) | (moments > self.last)).sum())
         if not n:

@@ -12,6 +12,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Column, Kind, Note
+from limpide.data.places import Places
 from limpide.data.treatments.base import Scale, Treatment
 from limpide.i18n import _, format_count, format_number, ngettext
 
@@ -94,7 +95,7 @@ class NumberTreatment(Treatment):
             scaled = scaled.clip(low, high)
         out[:, 0] = scaled
 
-    def _notes_on(self, read: pl.Series) -> list[Note]:
+    def _notes_on(self, read: pl.Series, places: Places | None) -> list[Note]:
         n = int(((read < self.low) | (read > self.high)).sum())
         if not n:
             return []
