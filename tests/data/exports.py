@@ -48,6 +48,22 @@ def days(write_day, delimiter=",", read=None):
     return added("sold", [write_day(day) for day in DAYS], read or DAYS, delimiter)
 
 
+def quarter(day):
+    return (day.month + 2) // 3
+
+
+def first_of(year, month):
+    return datetime.datetime(year, month, 1)
+
+
+def first_of_quarter(day):
+    return first_of(day.year, 3 * quarter(day) - 2)
+
+
+def monday(day):
+    return day - datetime.timedelta(days=day.weekday())
+
+
 def text(file, content, *says, encoding="utf-8", **more):
     """A file of text: accepted with these warnings, or without any."""
     return Nasty(file, lambda: content.encode(encoding), "warned" if says else "accepted", says, **more)
@@ -172,6 +188,45 @@ EXPORTS = [
     ),
     text("javascript-dates.csv", **days(lambda d: f"{d:%a %b %d %Y}")),
     text("french-hours.csv", **days(lambda d: f"{d:%d/%m/%Y} 8h05", ";", [d.replace(hour=8, minute=5) for d in DAYS])),
+    text("iso-weeks.csv", **days(lambda d: f"{d:%G-W%V}", read=[monday(d) for d in DAYS])),
+    text("french-weeks.csv", **days(lambda d: f"S{d:%V} {d:%G}", ";", [monday(d) for d in DAYS])),
+    text("quarters.csv", **days(lambda d: f"{d.year}Q{quarter(d)}", read=[first_of_quarter(d) for d in DAYS])),
+    text("french-quarters.csv", **days(lambda d: f"T{quarter(d)} {d.year}", ";", [first_of_quarter(d) for d in DAYS])),
+    text("months-first.csv", **days(lambda d: f"{d:%m/%Y}", read=[d.replace(day=1) for d in DAYS])),
+    text("excel-months.csv", **days(lambda d: f"{d:%b-%y}", read=[d.replace(day=1) for d in DAYS])),
+    text(
+        "french-months-alone.csv",
+        **days(lambda d: f"{SHORT[d.month - 1]}-{d:%y}", ";", [d.replace(day=1) for d in DAYS]),
+    ),
+    text(
+        "one-year-of-months.csv",
+        **added("mois", [f"{i % 12 + 1:02}/2024" for i in range(N)], [first_of(2024, i % 12 + 1) for i in range(N)]),
+    ),
+    text("compact-dates.csv", **days(lambda d: f"{d:%Y%m%d}")),
+    text("compact-stamps.csv", **days(lambda d: f"{d:%Y%m%d}T0805", read=[d.replace(hour=8, minute=5) for d in DAYS])),
+    text(
+        "weather-hours.csv",
+        **added("AAAAMMJJHH", [f"{d:%Y%m%d}{d.day % 24:02}" for d in DAYS], [d.replace(hour=d.day % 24) for d in DAYS]),
+    ),
+    text(
+        "compact-months.csv",
+        **added("period", [f"{d:%Y%m}" for d in DAYS], [d.replace(day=1) for d in DAYS]),
+    ),
+    text("numbers-like-dates.csv", **added("lot", [20240101 + i for i in range(N)], [20240101 + i for i in range(N)])),
+    text(
+        "amounts-like-dates.csv",
+        **added("paid", [20240101 + 50 * i for i in range(N)], [20240101 + 50 * i for i in range(N)]),
+    ),
+    text(
+        "end-of-time.csv",
+        write(date=[f"{d:%Y%m%d}" for d in DAYS[:-2]] + ["99991231"] * 2),
+        "most of its numbers are dates, but 99991231 (row 24), 99991231 (row 25): read as numbers",
+        holds={"date": [int(f"{d:%Y%m%d}") for d in DAYS[:-2]] + [99991231] * 2},
+    ),
+    text(
+        "mysql-zero-dates.csv",
+        **days(lambda d: f"{d:%Y-%m-%d}" if d.day > 2 else "0000-00-00", read=[d if d.day > 2 else None for d in DAYS]),
+    ),
     text("qualtrics.csv", qualtrics(), "two rows under the names say more of the columns, and were left out"),
     text(
         "points-among-whole-numbers.csv",

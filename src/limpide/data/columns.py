@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from limpide.data import values
+from limpide.data.compact_dates import compact_format, is_named_so, is_said
 from limpide.data.dataset import FEATURE_KINDS, KINDS, Column, Dataset, Kind, Note
 from limpide.data.places import Places
 from limpide.data.sentinels import find_sentinels
@@ -33,6 +34,9 @@ MAX_STRAY = 0.1
 
 MIN_NUMBERS = 4
 """With fewer different numbers, 0, 1, 2 and 3+ are words like others."""
+
+MOST_DATES = 0.8
+"""Where this part of a column's whole numbers are dates, the others are said."""
 
 MANY_ROWS = 1 << 16
 """From here on threads share the columns."""
@@ -120,7 +124,8 @@ def _chosen(
     elif kind == "boolean":
         read, expected = values.booleans(series), _("yes or no, true or false, 1 or 0")
     elif kind == "date":
-        form = (values.date_format(series, dates) or "") if series.dtype == pl.String else ""
+        is_text = series.dtype == pl.String
+        form = (values.date_format(series, dates) or "") if is_text else _number_dates(series, 0.5)
         read, expected = values.dates(series, form), _("dates such as 2024-12-31")
     else:
         return Column(series.name, kind, why, is_chosen=True), []
@@ -158,8 +163,17 @@ def _recognised_numbers(series: pl.Series, may_count: bool) -> Column:
             return Column(name, "identifier", _("named like an identifier, and no number comes twice"))
         if may_count and _is_counter(series, low, high):
             return Column(name, "identifier", _("counts the rows from {first}").format(first=format_number(low)))
+    form = _number_dates(series)
+    if form and is_said(name, form, series):
+        why = _("dates such as {value}").format(value=int(series.drop_nulls()[0]))
+        return Column(name, "date", why, date_format=form)
     why = _("whole numbers from {low} to {high}") if series.dtype.is_integer() else _("numbers from {low} to {high}")
     return Column(name, "number", why.format(low=format_number(low), high=format_number(high)))
+
+
+def _number_dates(series: pl.Series, share: float = 1.0) -> str:
+    """How whole numbers write dates, where a share of them do; else nothing."""
+    return compact_format(series, share) if series.dtype.is_numeric() else ""
 
 
 def _is_id_name(name: str) -> bool:
@@ -224,6 +238,17 @@ def _notes_on(series: pl.Series, column: Column, places: Places | None) -> list[
         wrong = values.unreadable(series, values.numbers(series))
         text = _("numbers expected, but {cells}: read as missing")
         text = text.format(cells=values.cells(series, wrong, places=places))
+    elif column.kind == "date" and series.dtype.is_numeric():
+        text = _("whole numbers such as {value} are read as dates; the kind number keeps them").format(
+            value=int(series.drop_nulls()[0])
+        )
+        return [Note("info", column.name, text)]
+    elif column.kind == "number" and is_named_so(column.name) and (form := _number_dates(series, MOST_DATES)):
+        cells = values.cells(series, values.unreadable(series, values.dates(series, form)), 3, places)
+        text = _(
+            "most of its numbers are dates, but {cells}: read as numbers; to have dates, correct these or leave them "
+            "empty"
+        ).format(cells=cells)
     elif column.kind == "number" and series.dtype == pl.String:
         return [Note("info", column.name, _("numbers written as text, read as numbers"))]
     elif column.kind == "date" and _is_ambiguous(series, column.date_format):

@@ -223,8 +223,8 @@ def _without_nothing(text: pl.Series) -> pl.Series:
 def _out_of_one_number(text: pl.Series, marks: Marks, places: Places | None) -> Numerals | None:
     """Marks such as 12,5/20 as what was reached; None where not every cell is one, or not out of the same number."""
     wholes = text.str.extract(OUT_OF).drop_nulls()
-    if len(wholes) < text.count() or wholes.n_unique() > 1:
-        return None
+    if len(wholes) < text.count() or wholes.n_unique() > 1 or values.date_format(text):
+        return None  # 03/2024 is a month
     # whoever writes 08/20 means no code
     found = plain(text.str.replace(OUT_OF, "").str.replace("^0+([0-9])", "$1"), marks, True, places)
     if found is None or found.unit or not found.series.dtype.is_numeric():

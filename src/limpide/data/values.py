@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from limpide.data.compact_dates import is_compact, read_compact
 from limpide.data.date_words import plain_date
 from limpide.data.places import Places, shown_row
 from limpide.i18n import _
@@ -21,6 +22,7 @@ MISSING_WORDS = (
     "-", "--", "\N{EN DASH}", "\N{EM DASH}", ".", "...", ":", "NaT", "#N/D", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!",
     "#NAME?", "#NULL!", "#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#NOM?", "#NUL!", "#¡VALOR!",
     "#¡DIV/0!", "k.A.", "k. A.", "n.d.", "n. d.", "n.a.", "n. a.", "n.v.", "s.o.",
+    "0000-00-00", "0000-00-00 00:00:00",
 )  # fmt: skip
 
 FALSE_TRUE = (
@@ -53,7 +55,7 @@ _SHAPES = {
 }  # fmt: skip
 _DATE = re.compile(r"\d{1,4}[-/. ]\s?\w|[^\W\d_]{3,9} \d{1,2},? \d{4}")
 ISO_FORMATS = tuple(form for form in DATE_FORMATS if form.startswith("%Y-"))
-_SCHOOL_YEAR = re.compile(r"(\d{4})-(\d\d)")
+_SCHOOL_YEAR = re.compile(r"(\d{4})[-/](\d\d)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 GROUP = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 """A comma and three digits: 1,234 is one thousand and some to many, and little more than one to others."""
@@ -222,15 +224,21 @@ def dates(series: pl.Series, form: str = "") -> pl.Series:
     """
     if series.dtype == pl.String:
         text = cleaned(series)
-        values = _read_dates(text, form)
+        written = "" if is_compact(form) else form
+        values = _read_dates(text, written)
+        values = values if written == form else values.fill_null(read_compact(text, form))
         if values.null_count() > text.null_count():
             plain = by_distinct(text, lambda words: words.map_elements(plain_date, pl.String))
-            values = values if plain.equals(text) else values.fill_null(_read_dates(plain, form))
+            values = (
+                values if plain.equals(text) else values.fill_null(_read_dates(plain, "" if is_compact(form) else form))
+            )
         return values
     if isinstance(series.dtype, pl.Datetime):
         return series.dt.replace_time_zone(None).cast(pl.Datetime("us"))
     if series.dtype == pl.Date:
         return series.cast(pl.Datetime("us"))
+    if is_compact(form) and series.dtype.is_numeric():
+        return read_compact(series, form)
     return pl.Series(series.name, [None] * len(series), pl.Datetime("us"))
 
 
