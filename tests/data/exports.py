@@ -227,6 +227,23 @@ EXPORTS = [
         "mysql-zero-dates.csv",
         **days(lambda d: f"{d:%Y-%m-%d}" if d.day > 2 else "0000-00-00", read=[d if d.day > 2 else None for d in DAYS]),
     ),
+    text(
+        "followers.csv",
+        **added("fans", ["950", "12.3K", "4M", "1.2bn"] * 6, [950, 12_300, 4_000_000, 1_200_000_000] * 6),
+    ),
+    text("budgets.csv", **added("budget", ["12,3 k€", "4 M€", "950 €"] * 8, [12_300, 4_000_000, 950] * 8, ";")),
+    text("billions.csv", **added("budget", ["$1.2M", "$3.4M", "$0.5M"] * 8, [1_200_000, 3_400_000, 500_000] * 8)),
+    text("french-billions.csv", **added("budget", ["1,2 Md€", "350 M€"] * 12, [1_200_000_000, 350_000_000] * 12, ";")),
+    text(
+        "views.csv",
+        write(views=["1.2K", "3.4M", "secret", *["2.5K"] * 21]),
+        "numbers expected, but 'secret' (row 4): read as missing",
+        holds={"views": [1200, 3_400_000, None, *[2500] * 21]},
+    ),
+    text("losses.csv", **added("gain", ["(4K)", "1.5M", "-2K"] * 8, [-4000, 1_500_000, -2000] * 8)),
+    text("kelvin.csv", **added("heat", ["293.15 K", "301 K", "288 K"] * 8, [293.15, 301, 288] * 8)),
+    text("metres.csv", **added("length", ["12 m", "4,5 m", "8 m"] * 8, [12, 4.5, 8] * 8, ";")),
+    text("months-of-a-term.csv", **added("term", ["12M", "36M", "48M"] * 8, ["12M", "36M", "48M"] * 8)),
     text("qualtrics.csv", qualtrics(), "two rows under the names say more of the columns, and were left out"),
     text(
         "points-among-whole-numbers.csv",

@@ -16,6 +16,7 @@ import polars as pl
 
 from limpide.data import values
 from limpide.data.dataset import Note
+from limpide.data.magnitudes import SHORT, without_magnitudes
 from limpide.data.places import Places, shown_row
 from limpide.i18n import _, format_written
 
@@ -29,7 +30,7 @@ CURRENCIES = (
 UNITS = (
     "% ‰ kg g mg µg t km m cm mm µm nm m² m³ m2 m3 km² km2 cm² cm³ ha l L cl dl mL ml hl lb lbs oz ft in yd mi s ms "
     "min h °C °F ° K W kW MW kWh MWh V mV mA Hz kHz MHz GHz Pa hPa kPa bar mmHg N J kJ kcal km/h m/s mph mg/L g/L "
-    "mg/dL mmol/L mol KB kB MB GB px pt dB ppm ppb"
+    "mg/dL mmol/L mol KB kB MB GB TB ko Ko Mo Go To px pt dB ppm ppb"
 )
 SHARES = {"%": 100.0, "‰": 1000.0}
 """45 % is 0.45, as a spreadsheet holds it."""
@@ -158,6 +159,10 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False, places: Places
     """
     series = _western(series)
     head = _without_nothing(values.cleaned(series.head(N_HEAD)).drop_nulls())
+    if head.str.contains(SHORT).any():
+        found = _of_magnitudes(values.cleaned(series), marks, is_sure, places)
+        if found is not None:
+            return found
     if len(head) and head.str.contains(OUT_OF).all():
         return _out_of_one_number(values.cleaned(series), marks, places)
     if sum(map(is_numeral, head)) < len(head) / 2:
@@ -177,6 +182,8 @@ def plain(series: pl.Series, marks: Marks, is_sure: bool = False, places: Places
     if not n or (not is_sure and n < ENOUGH * len(known)):
         return None
     found = _with_marks(text, masks, marks, places)
+    if found.unit == "K":  # not in the first rows
+        found = _of_magnitudes(cleaned, marks, is_sure, places) or found
     is_nothing = (cleaned != text).fill_null(False)
     if not is_nothing.any() or found.series.dtype == pl.String:
         return found
@@ -213,6 +220,27 @@ def _of_shared_unit(series: pl.Series, marks: Marks, is_sure: bool, places: Plac
     row = int(text.is_not_null().arg_max() or 0)
     notes = (*found.notes, _left_out(str(series.name), words[-1], text[row], f"{found.series[row]:.15g}"))
     return replace(found, series=found.series.alias(series.name), unit=words[-1], notes=notes)
+
+
+def _of_magnitudes(text: pl.Series, marks: Marks, is_sure: bool, places: Places | None) -> Numerals | None:
+    """Numbers such as 12.3K and 4M multiplied out, a few stray words kept; None where too many are no numbers."""
+    parts = without_magnitudes(text, is_sure)
+    found = plain(parts[0], marks, True, places) if parts else None
+    if parts is None or found is None:
+        return None
+    read = (values.numbers(found.series) * parts[1]).round_sig_figs(15)
+    if read.count() < ENOUGH * text.count():
+        return None
+    row = int((parts[1] > 1).arg_max() or 0)
+    note = _("its numbers are shortened by words: {cell} is read as {number}").format(
+        cell=_first(text, parts[1] > 1, places), number=format_written(f"{read[row]:.15g}")
+    )
+    warnings = [note for note in found.notes if note.level == "warning"]
+    is_stray = read.null_count() > text.null_count()
+    series = (
+        read.cast(pl.String).fill_null(text) if is_stray else values.typed(read.cast(pl.String).str.strip_suffix(".0"))
+    )
+    return replace(found, series=series.alias(text.name), notes=(*warnings, Note("info", str(text.name), note)))
 
 
 def _without_nothing(text: pl.Series) -> pl.Series:
