@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 import limpide as lp
 from limpide.__main__ import main
@@ -193,6 +194,90 @@ def test_the_command_writes_a_program_that_reads_a_file(mixed, tmp_path, monkeyp
     assert main(["export", "run", "--to", "numpy", "--out", "model.py"]) != 0
     assert main(["export", "run", "--to", "jax"]) != 0
     assert main(["export", "nothing", "--to", "torch"]) != 0
+
+
+FOREIGN = {
+    "french": (";", ",", "\u00a0", "cp1252", "{} %", "", [0, 1]),
+    "german": (";", ",", ".", "utf-8", "{} kg", "", [0, 1]),
+    "swiss": ("\t", ".", "'", "utf-16", "{}", "of the year\n\n", [1]),
+    "american": (",", ".", ",", "utf-8-sig", "${}", "", [0, 1]),
+}
+"""Delimiter, decimal mark, mark of thousands, encoding, unit, what stands above the names, decimals of an amount."""
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_program_reads_files_as_the_run_does(name, tmp_path):
+    delimiter, decimal, thousands, encoding, unit, above, decimals = FOREIGN[name]
+    rng = np.random.default_rng(5)
+    amounts = [f"{rng.uniform(0, 9000):,.{rng.choice(decimals)}f}" for _ in range(90)]
+    marks = str.maketrans({",": thousands, ".": decimal})
+    lines = [delimiter.join(["Région", "amount", "hours", "price"])]
+    for i, amount in enumerate(amounts):
+        hours = "n.c." if i % 11 == 3 else "" if i % 17 == 5 else f"{rng.uniform(0, 40):.1f}".translate(marks)
+        cells = [
+            "Nîmes" if i % 2 else "Pau",
+            unit.format(amount.translate(marks)),
+            hours,
+            f"{i / 4:.2f}".translate(marks),
+        ]
+        lines.append(delimiter.join(f'"{cell}"' if delimiter in cell else cell for cell in cells))
+    (tmp_path / "table.csv").write_text(above + "\n".join(lines) + "\n", encoding=encoding)
+    run = lp.train(tmp_path / "table.csv", target="price", network="8 tanh", epochs=2, save=False, baselines=False)
+    assert [treatment.kind for treatment in run.preparation.treatments] == ["category", "number", "number"]
+    program, _weights = export(run, "numpy", tmp_path / "model.py")
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "table.csv")], capture_output=True, text=True, check=True
+    )
+    answers = np.array(done.stdout.split(), float)
+    np.testing.assert_allclose(answers, run.predict(tmp_path / "table.csv")["prediction"], atol=1e-4)
+    head = ast.get_docstring(ast.parse(program.read_text()))
+    assert ("decimal mark" in head) == (name != "american")
+
+
+def test_a_program_takes_numbers_as_they_are(trained, tmp_path):
+    export(trained["houses"][0], "numpy", tmp_path / "houses.py")
+    (tmp_path / "houses.csv").write_text("area,rooms,city,garden,sold\n40.5,3,Nice,yes,02/03/2020\n,2,Lyon,,\n")
+    answers = ask(
+        tmp_path,
+        """
+program = load("houses")
+print(program.predict(rows("houses")).tolist())
+first = {"area": 40.5, "rooms": 3, "city": "Nice", "garden": True, "sold": "02/03/2020"}
+second = {"area": float("nan"), "rooms": 2.0, "city": "Lyon", "garden": None, "sold": None}
+print(program.predict([first, second]).tolist())
+""",
+        [],
+    ).splitlines()
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("kind", ["large.png", "turned.jpg", "clear.png", "deep.png", "palette.gif"])
+def test_a_program_reads_pictures_as_the_run_does(kind, tmp_path):
+    rng = np.random.default_rng(4)
+    for i in range(24):
+        folder = tmp_path / "pictures" / "abc"[i % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (30 + i, 41, 3), np.uint8)).save(folder / f"{i}.png")
+    run = lp.train(tmp_path / "pictures", network="flatten, 3", epochs=1, save=False, baselines=False)
+    program, _weights = export(run, "numpy", tmp_path / "model.py")
+    path = tmp_path / kind
+    picture = Image.fromarray(rng.integers(0, 255, (300, 200, 3), np.uint8))
+    exif = Image.Exif()
+    if kind == "turned.jpg":
+        exif[0x0112] = 6
+    elif kind == "clear.png":
+        picture.putalpha(Image.fromarray(rng.integers(0, 255, (300, 200), np.uint8)))
+    elif kind == "deep.png":
+        picture = Image.fromarray(rng.integers(0, 65535, (300, 200), np.uint16))
+    elif kind == "palette.gif":
+        picture = picture.quantize(20)
+    picture.save(path, exif=exif)
+    done = subprocess.run([sys.executable, str(program), str(path)], capture_output=True, text=True, check=True)
+    _name, answer = done.stdout.strip().split(" ", 1)
+    expected = run.predict(path)
+    label, probability = ast.literal_eval(answer)
+    assert label == expected["prediction"][0]
+    assert probability == pytest.approx(expected["confidence"][0], abs=1e-6)
 
 
 def test_a_program_that_leaves_the_centring_of_images_to_others_says_so(trained, tmp_path, capsys):

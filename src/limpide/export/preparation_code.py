@@ -8,22 +8,24 @@ from typing import Any
 
 from limpide.data.images import ImagePreparation
 from limpide.data.preparation import TablePreparation, TargetPreparation
+from limpide.data.reading import Reading
 from limpide.data.rows import Preparation
 from limpide.data.treatments.base import Scale
 from limpide.data.treatments.boolean import BooleanTreatment
 from limpide.data.treatments.category import CategoryTreatment
 from limpide.data.treatments.date import DateTreatment
 from limpide.data.treatments.number import NumberTreatment
-from limpide.data.values import FALSE_TRUE, ISO_FORMATS, MISSING_WORDS
+from limpide.data.values import FALSE_TRUE, ISO_FORMATS
 from limpide.errors import Unsupported, problem
+from limpide.export.reading_code import cell_code
 from limpide.i18n import _
 
 
-def preparation_code(preparation: Preparation) -> list[str]:
+def preparation_code(preparation: Preparation, reading: Reading) -> list[str]:
     """`prepare(...)`: what the network was trained on, made from what people have."""
     if isinstance(preparation, ImagePreparation):
         return list(_image_code(preparation))
-    return list(_table_code(preparation))
+    return list(_table_code(preparation, reading))
 
 
 def _image_code(preparation: ImagePreparation) -> Iterator[str]:
@@ -43,23 +45,10 @@ def _image_code(preparation: ImagePreparation) -> Iterator[str]:
         yield f"    return ({low!r} + {high - low!r} * pixels).astype(np.float32)"
 
 
-_CELLS = '''
-def is_missing(cell):
-    """Whether a cell of text holds nothing."""
-    return cell is None or cell.strip().lower() in MISSING
-
-
-def number(cell, fill):
-    """The number of a cell; where it is missing, what stands in for it."""
-    return fill if is_missing(cell) else float(cell)
-'''.strip().splitlines()
-
-
-def _table_code(preparation: TablePreparation) -> Iterator[str]:
-    yield f"MISSING = {sorted(word.lower() for word in MISSING_WORDS)!r}"
-    yield ""
-    yield ""
-    yield from _CELLS
+def _table_code(preparation: TablePreparation, reading: Reading) -> Iterator[str]:
+    columns = [treatment.column for treatment in preparation.treatments if isinstance(treatment, NumberTreatment)]
+    units = {column: reading.units[column] for column in columns if column in reading.units}
+    yield from cell_code(reading, units)
     yield ""
     yield ""
     yield "def prepare(rows):"
@@ -72,7 +61,7 @@ def _table_code(preparation: TablePreparation) -> Iterator[str]:
         if writer is None:
             raise Unsupported(problem(treatment.column, _("a column that code can prepare"), treatment.kind))
         yield f"        cell = row[{treatment.column!r}]"
-        yield from (f"        {line}" for line in writer(treatment))
+        yield from (f"        {line}" for line in writer(treatment, units.get(treatment.column, "")))
         if treatment.has_indicator:
             yield "        x.append(float(is_missing(cell)))"
     yield "        prepared.append(x)"
@@ -85,30 +74,36 @@ def _scaled(scale: Scale, name: str) -> str:
     return f"({name} - {scale.mean!r}) / {scale.sd!r}"
 
 
-def _number(treatment: NumberTreatment) -> Iterator[str]:
-    number = f"number(cell, {treatment.fill!r})"
+def _number(treatment: NumberTreatment, unit: str) -> Iterator[str]:
+    if treatment.words:
+        yield f"cell = None if str(cell).strip() in {list(treatment.words)!r} else cell"
+    number = f"number(cell, {treatment.fill!r}" + (f", {unit!r})" if unit else ")")
     low, high = treatment.bounds
     kept = number if high == inf else f"min(max({number}, {low!r}), {high!r})"
     yield f"x.append({_scaled(treatment.scale, kept)})"
 
 
-def _category(treatment: CategoryTreatment) -> Iterator[str]:
-    yield f"word = {treatment.fill!r} if is_missing(cell) else cell.strip()"
+def _category(treatment: CategoryTreatment, unit: str) -> Iterator[str]:
+    yield f"word = {treatment.fill!r} if is_missing(cell) else str(cell).strip()"
     yield f"categories = {list(treatment.categories)!r}"
     yield "x += [float(word == category) for category in categories]"
     yield "x.append(float(word not in categories))"
 
 
-def _boolean(treatment: BooleanTreatment) -> Iterator[str]:
+def _boolean(treatment: BooleanTreatment, unit: str) -> Iterator[str]:
     no, yes = (sorted({*words, digit, f"{digit}.0"}) for words, digit in zip(zip(*FALSE_TRUE), "01"))
     yield f"yes, no = {yes!r}, {no!r}"
-    yield 'word = "" if is_missing(cell) else cell.strip().lower()'
+    yield 'word = "" if is_missing(cell) else str(cell).strip().lower()'
     yield f"x.append(1.0 if word in yes else 0.0 if word in no else {float(treatment.fill)!r})"
 
 
-def _date(treatment: DateTreatment) -> Iterator[str]:
+def _date(treatment: DateTreatment, unit: str) -> Iterator[str]:
     is_iso = not treatment.form or treatment.form in ISO_FORMATS
-    read = "datetime.fromisoformat(cell.strip())" if is_iso else f"datetime.strptime(cell.strip(), {treatment.form!r})"
+    read = (
+        "datetime.fromisoformat(str(cell).strip())"
+        if is_iso
+        else f"datetime.strptime(str(cell).strip(), {treatment.form!r})"
+    )
     filled = f"datetime(1970, 1, 1) + timedelta(microseconds={treatment.fill})"
     yield f"date = {filled} if is_missing(cell) else {read}"
     yield "date = date.replace(tzinfo=None) - (date.utcoffset() or timedelta(0))"
@@ -126,7 +121,7 @@ def _date(treatment: DateTreatment) -> Iterator[str]:
         yield "x += [math.sin(turn), math.cos(turn)]"
 
 
-_TREATMENTS: dict[type, Callable[[Any], Iterator[str]]] = {
+_TREATMENTS: dict[type, Callable[[Any, str], Iterator[str]]] = {
     NumberTreatment: _number,
     CategoryTreatment: _category,
     BooleanTreatment: _boolean,

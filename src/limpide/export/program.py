@@ -17,6 +17,7 @@ from limpide.checkpoint import write_file
 from limpide.data.images import ImagePreparation
 from limpide.errors import UnknownName
 from limpide.export.preparation_code import decoding_code, preparation_code
+from limpide.export.reading_code import IMAGE_DOOR, described, is_plain, table_door
 from limpide.i18n import _
 from limpide.runs import Run
 
@@ -74,11 +75,11 @@ def program_text(run: Run, to: str, name: str) -> str:
     network = write(run)
     is_image = isinstance(run.preparation, ImagePreparation)
     sections = [
-        preparation_code(run.preparation),
+        preparation_code(run.preparation, run.reading),
         network.body,
         decoding_code(run.target, run.network.ends_in_probability),
         network.training,
-        _IMAGE_DOOR if is_image else _TABLE_DOOR,
+        IMAGE_DOOR if is_image else table_door(run.reading),
     ]
     code = "\n\n\n".join("\n".join(section) for section in sections if section)
     standard = [line for word, line in _STANDARD.items() if word in code]
@@ -95,6 +96,7 @@ _STANDARD = {
     "csv.": "import csv",
     "itertools.": "import itertools",
     "math.": "import math",
+    "re.sub(": "import re",
     "sys.": "import sys",
     "datetime(": "from datetime import datetime, timedelta",
 }
@@ -103,7 +105,9 @@ _STANDARD = {
 
 def _head(run: Run, to: str, name: str, trains: bool) -> Iterable[str]:
     labels = {"numpy": "NumPy", "torch": "PyTorch", "keras": "Keras"}
-    what = "files of images" if isinstance(run.preparation, ImagePreparation) else "the rows of a CSV file"
+    is_image = isinstance(run.preparation, ImagePreparation)
+    written = "" if is_image or is_plain(run.reading) else f": {described(run.reading)}"
+    what = "files of images" if is_image else f"the rows of a CSV file{written}"
     yield f'"""{run.dataset_name}: a network that limpide trained, written out for {labels[to]}.'
     yield ""
     yield f"    {run.network}"
@@ -117,38 +121,3 @@ def _head(run: Run, to: str, name: str, trains: bool) -> Iterable[str]:
         yield ""
         yield "train(x, y) trains the same network anew, on inputs that prepare() made and targets that encode() made."
     yield '"""'
-
-
-_TABLE_DOOR = '''
-def predict(rows):
-    """Predictions for rows of text, such as csv.DictReader gives."""
-    return decode(forward(prepare(rows)))
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        with open(name, encoding="utf-8-sig", newline="") as file:
-            for answer in predict(list(csv.DictReader(file))):
-                print(answer)
-'''.strip().splitlines()
-
-_IMAGE_DOOR = '''
-def predict(images):
-    """Predictions for images (n, channels, rows, columns) of values from 0 to 255."""
-    return decode(forward(prepare(images)))
-
-
-def read(name):
-    """One image file as (channels, rows, columns)."""
-    from PIL import Image
-
-    channels, rows, columns = SHAPE
-    image = Image.open(name).convert("L" if channels == 1 else "RGB").resize((columns, rows))
-    pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        print(name, predict(read(name)[None])[0])
-'''.strip().splitlines()
