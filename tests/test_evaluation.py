@@ -369,3 +369,12 @@ def test_evaluating_loads_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_evaluation_is_read_in_a_line_or_in_its_metrics(rng):
+    truth = rng.integers(0, 40, 900)
+    found = evaluate("multiclass", truth, np.eye(40)[truth])
+    assert repr(found) == "<Evaluation: accuracy 100.0% (99.6% to 100.0%), 900 rows>"
+    lines = str(found).splitlines()
+    assert lines[0] == "accuracy 100.0% (99.6% to 100.0%)"
+    assert len(lines) == len(found.metrics)

@@ -17,7 +17,7 @@ from limpide.arrays import first_bad, show_shape
 from limpide.catalogue import Catalogue
 from limpide.errors import DataError, ShapeError, UnknownName, problem
 from limpide.evaluation.sums import ClassRows, Curve, class_tables, classification, regression, residual_table
-from limpide.i18n import N_, _, format_decimal, format_number, format_percent
+from limpide.i18n import N_, _, format_count, format_decimal, format_number, format_percent, ngettext
 from limpide.markup import table
 from limpide.stats import Resamples, resample, wilson
 
@@ -172,6 +172,13 @@ class Evaluation:
     def main(self) -> Metric:
         """The metric the task is judged by."""
         return self.metrics[MAIN_METRIC[self.task]]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{_(METRICS[name].label)} {metric}" for name, metric in self.metrics.items())
+
+    def __repr__(self) -> str:
+        rows = ngettext("{n} row", "{n} rows", self.n).format(n=format_count(self.n))
+        return f"<Evaluation: {_(METRICS[self.main.name].label)} {self.main}, {rows}>"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON: no NaN, no array."""
