@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -56,6 +57,25 @@ def test_gradient_boosting_is_no_weaker_than_scikit_learns(load):
         mine = evaluate(task, y_test, outputs, intervals=False).main.value
         gaps.append(mine - model.fit(x, y).score(x_test, y_test))
     assert np.mean(gaps) > -0.01
+
+
+def test_gradient_boosting_learns_from_39_rows(rng):
+    x = rng.normal(size=(339, 3)).astype("f")
+    y = 3 * x[:, 0] + x[:, 1] + 0.3 * rng.normal(size=339)
+    outputs = fit_baselines("regression", x[:39], y[:39], x[39:])[0]["gradient_boosting"]
+    assert evaluate("regression", y[39:], outputs, intervals=False).main.value > 0.5
+
+
+def test_gradient_boosting_stands_many_classes_of_few_rows(rng):
+    centres, y = 2 * rng.normal(size=(40, 6)), rng.integers(0, 40, 2_000)
+    x = (centres[y] + rng.normal(size=(2_000, 6))).astype("f")
+    outputs = fit_baselines("multiclass", x[:1_500], y[:1_500], x[1_500:], n_labels=40)[0]
+    linear, boosted = (
+        evaluate("multiclass", y[1_500:], outputs[name], intervals=False).metrics
+        for name in ("logistic", "gradient_boosting")
+    )
+    assert boosted["accuracy"].value > linear["accuracy"].value - 0.1
+    assert boosted["log_loss"].value < 2 * linear["log_loss"].value
 
 
 def test_inputs_that_repeat_each_other_do_not_disturb_least_squares(rng):
@@ -211,6 +231,28 @@ def test_equal_answers_cannot_be_told_apart():
         "(88.6% to 100.0%) against 100.0% (88.6% to 100.0%) on 30 test rows. The linear model does as well and is "
         "simpler: prefer it."
     )
+
+
+def test_one_answer_on_every_row_is_said_with_what_the_probabilities_are_worth(rng):
+    truth = (rng.random(500) < 0.03).astype(int)
+    share = 0.02 + 0.1 * truth + 0.1 * rng.random(500)
+    network = evaluate("binary", truth, np.stack([1 - share, share], 1), labels=("no", "yes"))
+    guess = evaluate("binary", truth, np.tile([0.97, 0.03], (500, 1)), labels=("no", "yes"))
+    text = verdict("binary", network, {"majority": guess, "logistic": guess})
+    assert text.startswith("The network and the best baseline (most frequent class) cannot be told apart: accuracy 9")
+    assert text.endswith(
+        "It answers no on all of them, as a guess blind to the inputs does. Only its probabilities tell rows apart: "
+        f"ROC-AUC {network.metrics['roc_auc']}, where such a guess has 0.5."
+    )
+
+
+def test_an_interval_that_leaves_out_zero_does_not_show_it(rng):
+    truth = rng.normal(size=400)
+    near = truth + 0.01 * rng.normal(size=400)
+    network, linear = (evaluate("regression", truth, near + gap) for gap in (0.0115, 0.01))
+    text = verdict("regression", network, {"linear": linear})
+    assert "it does worse" in text
+    assert re.search(r"difference -0\.0+[1-9]\d* \(95% interval -0\.0+[1-9]\d* to -0\.0+[1-9]\d*\)", text)
 
 
 def test_a_difference_of_shares_is_given_in_points():
