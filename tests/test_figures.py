@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 
 import limpide as lp
@@ -18,7 +19,7 @@ from limpide import i18n
 from limpide.errors import InputError, RunError
 from limpide.evaluation import evaluate
 from limpide.figures import Figures, Picture, data, picture, regression
-from limpide.figures.axes import name_ends, show_powers
+from limpide.figures.axes import name_ends, number_width, show_numbers, show_powers, text_width
 from limpide.history import Stop
 
 COLOURS = {
@@ -169,6 +170,23 @@ def test_predictions_can_lie_one_after_the_other(costs):
 
 def test_the_residuals_count_every_row(costs):
     assert sum(row[2] for row in costs.figures.residuals().table.rows) == costs.test.n
+
+
+def test_the_mean_of_the_residuals_is_told_from_chance(rng):
+    truth = rng.normal(size=400)
+    for shift, words in ((0.0, "is no farther from it than chance takes it"), (0.2, "is no work of chance")):
+        found = evaluate("regression", truth, truth - shift + 0.5 * rng.normal(size=400))
+        assert words in regression.residuals(found, "price").caption
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.9865, 0.9895), (0.2, 0.9), (0.0, 1.0)])
+def test_room_is_left_for_every_tick(low, high):
+    axes = Figure().add_axes((0.2, 0.2, 0.7, 0.7))
+    axes.set_ylim(low, high)
+    show_numbers(axes.yaxis, as_percent=True)
+    axes.figure.canvas.draw()
+    shown = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert number_width(low, high, as_percent=True) >= text_width(shown)
 
 
 def test_the_baselines_stand_beside_the_network_best_first(costs):

@@ -1,10 +1,11 @@
 import pickle
+import re
 
 import numpy as np
 import pytest
 
 import limpide as lp
-from limpide import results
+from limpide import i18n, results
 from limpide.errors import DataError
 from limpide.evaluation import evaluate
 from limpide.results import Measures
@@ -65,3 +66,14 @@ def test_what_cannot_be_measured_is_refused_before_anybody_looks(rng):
 def test_the_verdict_of_a_folder_is_the_one_written_down(tmp_path):
     run = lp.train("iris", baselines=False, epochs=1, engine="numpy", out=tmp_path / "run", report=False)
     assert lp.load(tmp_path / "run").verdict == run.verdict
+
+
+def test_a_number_that_stands_among_words_is_shown_as_the_others_are(tmp_path):
+    lines = ["hours,price,cost"]
+    lines += [f"{'n.c.' if i % 20 == 4 else i + 0.5},{i + 0.25},{i * 37 % 80 + 0.1}" for i in range(80)]
+    (tmp_path / "costs.csv").write_text("\n".join(lines))
+    i18n.set_language("fr")
+    run = lp.train(tmp_path / "costs.csv", target="cost", epochs=1, save=False)
+    shown = [value for example in run.examples for value in example.values.values()]
+    assert shown
+    assert all(re.fullmatch(r"\d+,\d+|n\.c\.", value) for value in shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import limpide
 from limpide.arrays import Tree
 from limpide.baselines import fit_baselines
 from limpide.data.columns import describe
-from limpide.data.dataset import Note
+from limpide.data.dataset import Dataset, Note
 from limpide.data.images import to_png_base64
 from limpide.data.likeness import Likeness
 from limpide.data.once import once
@@ -204,15 +205,20 @@ def _worst(job: Job, outputs: np.ndarray) -> list[Example]:
         if isinstance(inputs, np.ndarray):
             values, png = {}, to_png_base64(inputs[row])
         else:
-            values, png = _shown_values(inputs.row(row, named=True), job.dataset.input_names), ""
+            values, png = _shown_values(inputs.row(row, named=True), job.dataset), ""
         examples.append(Example(int(numbers[i]), *shown, float(errors[i]), confidence, values, png))
     return examples
 
 
-def _shown_values(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+def _shown_values(row: Mapping[str, Any], dataset: Dataset) -> dict[str, str]:
     """The raw values of a row's features, as text."""
-    shown = {name: row[name] for name in names}
-    return {
-        name: format_number(value) if isinstance(value, float) else ("" if value is None else str(value))
-        for name, value in shown.items()
-    }
+    kinds = {column.name: column.kind for column in dataset.columns}
+    return {name: _shown(row[name], kinds.get(name) == "number") for name in dataset.input_names}
+
+
+def _shown(value: Any, is_number: bool) -> str:
+    """A cell as people read it: where words stand among the numbers of a column, these are texts as well."""
+    if is_number and isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
+    return format_number(value) if isinstance(value, float) else "" if value is None else str(value)

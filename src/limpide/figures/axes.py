@@ -14,6 +14,7 @@ from limpide.i18n import format_count, format_number, format_percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.ticker import MaxNLocator
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -63,20 +64,28 @@ def text_width(words: Iterable[str], size: float = TEXT_SIZE) -> float:
     return max((len(word) for word in words), default=0) * 0.58 * size / 72
 
 
-def number_width(low: float, high: float) -> float:
+def number_width(low: float, high: float, as_percent: bool = False) -> float:
     """The width in inches that the ticks of an axis from `low` to `high` need."""
-    return max(text_width(tick_text(float(f"{end:.2g}")) for end in (low, high, (low + high) / 2)), 0.3)
+    ticks = [_number_text(float(tick), as_percent) for tick in _locator().tick_values(low, high) if low <= tick <= high]
+    return max(text_width([*ticks, *(tick_text(float(f"{end:.2g}")) for end in (low, high, (low + high) / 2))]), 0.3)
 
 
 def show_numbers(axis: Axis, as_percent: bool = False) -> None:
     """Ticks in the user's language: five or so, percentages where asked."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FuncFormatter
 
-    def shown(value: float) -> str:
-        return format_percent(value, digits=6) if as_percent else tick_text(value)
+    axis.set_major_locator(_locator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _position: _number_text(value, as_percent)))
 
-    axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _position: shown(value)))
+
+def _locator() -> MaxNLocator:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])
+
+
+def _number_text(value: float, as_percent: bool) -> str:
+    return format_percent(value, digits=6) if as_percent else tick_text(value)
 
 
 def show_whole_numbers(axis: Axis) -> None:

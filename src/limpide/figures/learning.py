@@ -100,7 +100,7 @@ def _curves(
         values = _finite(value for *_rest, curve in drawn for value in curve) or [0.0, 1.0]
         low, high = _limits(values, log, as_percent, floor)
         right = 0.2 + text_width(word for word, *_rest in drawn)
-        axes = sheet.axes(0.3 + number_width(low, high), 0.55, right, top=0.32)
+        axes = sheet.axes(0.3 + number_width(low, high, as_percent), 0.55, right, top=0.32)
         grid(axes)
         axes.set_ylim(low, high)
         axes.set_xlim(min(epochs, default=0), max(epochs, default=1) + (0 if len(epochs) > 1 else 1))

@@ -116,7 +116,8 @@ def residuals(evaluation: Evaluation, target: str) -> Picture:
         axes.set_xlabel(_("truth − prediction ({target})").format(target=short(target)))
         axes.set_ylabel(_("rows"))
 
-    caption = _(
-        "A narrow heap around zero is good. The mean is {mean}: far from zero, the predictions lean one way."
-    ).format(mean=tick_text(float(f"{summary['mean']:.3g}")))
+    is_far = abs(summary["mean"]) > 2 * summary.get("sd", 0.0) / max(evaluation.n, 1) ** 0.5
+    far = _("A narrow heap around zero is good. Its mean, {mean}, is no work of chance: the predictions lean one way.")
+    near = _("A narrow heap around zero is good. Its mean, {mean}, is no farther from it than chance takes it.")
+    caption = (far if is_far else near).format(mean=tick_text(float(f"{summary['mean']:.3g}")))
     return Picture("residuals", _("The errors"), caption, table, draw, (5.4, 3.8))
