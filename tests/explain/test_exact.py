@@ -76,7 +76,7 @@ def check(step, addresses):
         assert proof.holds, (address, number.value, proof)
         whole = as_product(number)
         assert whole is None or prove(whole).holds, (address, prove(whole))
-        text = Text(is_whole=True)
+        text = Text(most=10**9)
         values, own = text.values(number.expression()), text.value(number)
         assert abs(evaluate(values) - number.value) <= 2 * proof.allowed, (address, values)
         assert np.dtype(step.dtype).type(own) == number.value, (address, own)

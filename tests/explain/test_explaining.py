@@ -216,8 +216,14 @@ def test_a_run_of_a_frame_is_given_its_frame_again():
 
 def test_the_text_tells_the_whole_step(houses):
     text = str(houses.explain())
-    for words in ("houses.csv: update 1 of the training", "0.dense: ", "batchnorm", "Loss: mse", "Back through 0.dense",
-                  "Update of 0.dense", "rounding"):  # fmt: skip
+    told = ["houses.csv: update 1 of the training", "0.dense: ", "batchnorm", "Loss: mse"]
+    told += [
+        "(ŷ - t)²; t is the target, ŷ the output",
+        "Back to the output of 0.dense",
+        "Update of 0.dense",
+        "rounding",
+    ]
+    for words in told:
         assert words in text
     assert max(map(len, text.splitlines())) <= 100
 

@@ -6,6 +6,9 @@ import pytest
 from limpide.explaining import OpenedStep, number_at, prove
 from limpide.explaining.arithmetic import Operation
 from limpide.explaining.chain import as_product, chain
+from limpide.explaining.page import as_parts
+from limpide.explaining.printing import as_text
+from limpide.explaining.sections import forward_of, of_answer, of_number, of_unit
 from limpide.explaining.writing import Text, mathml, show_value
 from limpide.i18n import set_language
 from limpide.nn.losses import LOSSES
@@ -112,7 +115,64 @@ def test_a_long_sum_is_shortened_in_the_text_and_whole_in_the_tree():
     number = number_at(step, "0.dense.y[1]")
     assert "… 779 more …" in " ".join(EXACT.equation(number))
     assert len(number.expression().parts) == 785
-    assert "more" not in " ".join(Text(is_whole=True).equation(number))
+    assert "more" not in " ".join(Text(most=1000).equation(number))
+
+
+def test_the_sums_of_the_courses_are_written_whole():
+    step = step_of("11, 6 relu", {}, np.ones((1, 11)))
+    assert "more" not in line(step, "0.dense.y[5]")
+    filtered = step_of("1x4x4, conv 1 3x3", {}, np.ones((1, 1, 4, 4)))
+    assert "more" not in line(filtered, "0.conv.y[0,0,0]")
+
+
+def test_a_number_opened_alone_is_written_with_more_of_its_terms():
+    step = step_of("63, 2", {}, np.ones((1, 63)), [[0.0, 0.0]])
+    view = step.views[0]
+    assert "… 58 more …" in as_text([], [forward_of(view, 2, 5)], [], 10_000)
+    for sections in (list(of_unit(view, (1,), 5)), [of_number(step, number_at(step, "0.dense.y[1]"), 5)]):
+        assert "more …" not in as_text([], sections, [], 10_000)
+        assert "more …" not in as_parts(sections)
+
+
+def test_a_long_sum_has_several_lines_on_a_page():
+    step = step_of("9, 1", {}, np.ones((1, 9)))
+    page = mathml(number_at(step, "0.dense.y[0]"))
+    assert page.count("<mo>=</mo>") == 3
+    assert page.count("<mtd><mrow><mo>+</mo>") == 2 * 2, "ten terms in symbols, and in values: three lines each"
+    assert "-" not in page, "minus signs are none of a keyboard"
+
+
+def test_the_answer_names_what_the_classes_do_not_say_by_themselves():
+    step = step_of("2, 2", {}, [[1, 2]], [1], "cross_entropy")
+    answer = [step.top(0), step.share(0, 0), step.share(1, 0)]
+    assert of_answer(step, ["0", "1"], [], 5).lines == []
+    assert of_answer(step, ["no", "yes"], answer, 5).lines == [
+        "the classes: 0 = no, 1 = yes",
+        "m is the greatest score: with it taken off, no power of e is too large",
+    ]
+
+
+def test_a_probability_is_divided_by_and_not_multiplied_with_its_inverse():
+    step = step_of("1, 1 sigmoid", {}, [[1.0]], [[0.0]], "binary_cross_entropy")
+    symbols = Text(5).symbols(number_at(step, "1.activation.dy[0]").expression())
+    assert symbols == "(1 - t[0]) / (1 - y₁[0]) - t[0] / y₁[0]"
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "text"),
+    [
+        (1.00004, "float64", "1.0000"),
+        (0.000741004, "float32", "0.00074100"),
+        (7.4100123e-5, "float64", "7.4100e-5"),
+        (0.93289715, "float32", "0.93290"),
+        (0.94, "float32", "0.94"),
+        (37.900000000000006, "float64", "37.9"),
+        (17.0, "float32", "17"),
+        (1e-8, "float64", "1e-8"),
+    ],
+)
+def test_zeros_at_the_end_say_that_a_number_was_rounded(value, dtype, text):
+    assert show_value(value, np.dtype(dtype), 5) == text
 
 
 def test_numbers_are_written_as_the_language_does():

@@ -126,9 +126,10 @@ def _log(p: Expression, value: float) -> Expression:
     return call("max", call("ln", p), -100.0) if bounded else call("ln", p)
 
 
-def _inverse(p: Expression, value: float, of: Number) -> Expression:
+def _at_least(p: Expression, value: float, of: Number) -> Expression:
+    """A probability that something is divided by, never below the least that the loss divides by."""
     least = float(np.asarray(1e-12, of.dtype))
-    return over(1.0, call("max", p, least) if value < least else p)
+    return call("max", p, least) if value < least else p
 
 
 def _binary(row: Row, i: int) -> Expression:
@@ -139,8 +140,8 @@ def _binary(row: Row, i: int) -> Expression:
 
 def _binary_gradient(row: Row, i: int) -> Expression:
     p, t = row.outputs[i], row.truths[i]
-    missed = times(minus(1.0, t), _inverse(minus(1.0, p), 1 - p.value, p))
-    return over(minus(missed, times(t, _inverse(p, p.value, p))), _parts(row))
+    missed = over(minus(1.0, t), _at_least(minus(1.0, p), 1 - p.value, p))
+    return over(minus(missed, over(t, _at_least(p, p.value, p))), _parts(row))
 
 
 def _cross_entropy(row: Row) -> Expression:
@@ -151,7 +152,7 @@ def _cross_entropy(row: Row) -> Expression:
 
 def _categorical_gradient(row: Row, i: int) -> Expression:
     p = row.outputs[i]
-    return negative(over(_inverse(p, p.value, p), float(row.n_rows))) if i == row.true else 0.0
+    return negative(over(over(1.0, _at_least(p, p.value, p)), float(row.n_rows))) if i == row.true else 0.0
 
 
 Loss = tuple[Callable[[Row], Expression], Callable[[Row, int], Expression]]

@@ -30,13 +30,13 @@ def _section(section: Section, known: set[str], placed: set[str]) -> str:
         headers, rows = section.table
         width = len(rows[0]) if rows else 0
         parts.append(table(headers, rows, right=range(1 if headers else 0, width)))
-    parts += [_number(number, section.digits, known, placed) for number in section.numbers]
+    parts += [_number(number, section, known, placed) for number in section.numbers]
     if section.more:
         parts.append(paragraph(section.more))
     return f'<section class="opened">{"".join(parts)}</section>'
 
 
-def _number(number: Number, digits: int | None, known: set[str], placed: set[str]) -> str:
+def _number(number: Number, section: Section, known: set[str], placed: set[str]) -> str:
     """An equation, its address beside it, and the way to those of its numbers that are on the page."""
     mark = f' id="{escape(number.name)}"' if number.name in known - placed else ""
     placed.add(number.name)
@@ -47,7 +47,9 @@ def _number(number: Number, digits: int | None, known: set[str], placed: set[str
     links = [name for name in made_of if name in known and name != number.name][:MOST_LINKS]
     anchors = " ".join(f'<a href="#{quote(name)}">{escape(name)}</a>' for name in links)
     made = f'<p class="made-of">{anchors}</p>' if links else ""
-    return f'<div class="number-opened"{mark}>{mathml(number, digits)}{"".join(words)}{made}</div>'
+    return (
+        f'<div class="number-opened"{mark}>{mathml(number, section.digits, section.most)}{"".join(words)}{made}</div>'
+    )
 
 
 def as_page(title: str, head: Sequence[str], sections: Sequence[Section], foot: Sequence[str]) -> str:

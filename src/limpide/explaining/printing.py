@@ -28,7 +28,7 @@ def _section(section: Section, width: int) -> Iterator[str]:
         yield from _wrapped(text, width, INDENT, INDENT)
     if section.table is not None:
         yield from _table(*section.table, width)
-    writer = Text(section.digits)
+    writer = Text(section.digits, section.most)
     for number in section.numbers:
         yield from _equation(writer, number, width)
     if section.more:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -16,9 +17,10 @@ from limpide.explaining.layers import ConvArithmetic, formula
 from limpide.explaining.sample import Sample
 from limpide.explaining.step import OpenedStep
 from limpide.explaining.views import View
-from limpide.explaining.writing import show_symbol, show_value
+from limpide.explaining.writing import MOST_TERMS, OPENED_TERMS, show_symbol, show_value
 from limpide.i18n import _, format_count, ngettext
 from limpide.nn.layers import BatchNorm, Conv2d
+from limpide.nn.losses import Loss
 
 UNITS, WEIGHTS = 4, 2
 """Of each layer, and of each of its arrays of weights, that an overview tells."""
@@ -39,6 +41,7 @@ class Section:
     numbers  each with its equation
     more     how to see what was left out
     digits   significant digits of the equations; None writes them exactly
+    most     terms of a sum that are written
     """
 
     title: str
@@ -48,6 +51,7 @@ class Section:
     more: str = ""
     digits: int | None = None
     png: str = ""
+    most: int = MOST_TERMS
 
 
 def overview(
@@ -81,14 +85,15 @@ def of_unit(view: View, unit: Index, digits: int | None) -> Iterator[Section]:
     """One unit: its sum, its slope with the chain of factors, each of its weights."""
     step = view.step
     name = f"{view.path}.y[{','.join(map(str, unit))}]"
-    yield Section(_("{name}, forward").format(name=name), [formula(view)], None, _forward(view, unit), "", digits)
+    forward = _("{name}, forward").format(name=name)
+    yield Section(forward, [formula(view)], None, _forward(view, unit), "", digits, most=OPENED_TERMS)
     if isinstance(view.layer, Conv2d):
         yield from _grids(view, unit, digits)
     if not step.has_target:
         return
     yield Section(
         _("{name}, back").format(name=name), [_("δ is the slope of the loss along the output, ∂J/∂y.")], None,
-        _with_product(chain(view.dy(unit, step.row))), "", digits,
+        _with_product(chain(view.dy(unit, step.row))), "", digits, most=OPENED_TERMS,
     )  # fmt: skip
     places = [place for key in view.params for place in _places(view, key, unit)]
     for key, place in places[:UNIT_WEIGHTS]:
@@ -101,7 +106,7 @@ def of_weight(step: OpenedStep, name: str, index: Index, digits: int | None, is_
     """One weight: its slope, its optimizer, its change, and the chain of factors of the slope."""
     numbers = _story(step, name, index)
     behind = chain(step.weight(name, index).gradient())[1:] if is_chained else []
-    return Section(numbers[0].name, numbers=[*numbers, *behind], digits=digits)
+    return Section(numbers[0].name, numbers=[*numbers, *behind], digits=digits, most=OPENED_TERMS)
 
 
 def _story(step: OpenedStep, name: str, index: Index) -> list[Number]:
@@ -116,7 +121,7 @@ def of_number(step: OpenedStep, number: Number, digits: int | None) -> Section:
         path, _bracket, inside = number.name.rpartition("[")
         if path in step.gradients:
             return of_weight(step, path, tuple(int(i) for i in inside.rstrip("]").split(",")), digits)
-    return Section(number.name, numbers=_with_product(chain(number)), digits=digits)
+    return Section(number.name, numbers=_with_product(chain(number)), digits=digits, most=OPENED_TERMS)
 
 
 def _with_product(numbers: list[Number]) -> list[Number]:
@@ -169,9 +174,12 @@ def _forward(view: View, unit: Index) -> list[Number]:
 
 def of_answer(step: OpenedStep, labels: Sequence[str], answer: Sequence[Number], digits: int | None) -> Section:
     """What the network's outputs mean."""
-    named = ", ".join(f"{i} {label}" for i, label in enumerate(labels[:CELLS]))
-    lines = [_("the classes: {names}").format(names=named)] if labels else []
-    return Section(_("Prediction"), lines, None, answer or step.outputs(step.row)[:UNITS], "", digits)
+    named = [f"{i} = {label}" for i, label in enumerate(labels[:CELLS]) if label != str(i)]
+    lines = [_("the classes: {names}").format(names=", ".join(named))] if named else []
+    numbers = answer or step.outputs(step.row)[:UNITS]
+    if any(number.name.startswith("top") for number in numbers):
+        lines.append(_("m is the greatest score: with it taken off, no power of e is too large"))
+    return Section(_("Prediction"), lines, None, numbers, "", digits)
 
 
 def of_loss(step: OpenedStep, digits: int | None) -> Section:
@@ -181,14 +189,21 @@ def of_loss(step: OpenedStep, digits: int | None) -> Section:
     text = ngettext(
         "J is the loss L of the {n} row of the batch.", "J is the mean of the losses L of the {n} rows of the batch.", n
     ).format(n=format_count(n))
-    return Section(_labelled(_("Loss"), step.loss.name), [_(step.loss.formula), text], None, numbers, "", digits)
+    return Section(_labelled(_("Loss"), step.loss.name), [_loss_formula(step.loss), text], None, numbers, "", digits)
+
+
+def _loss_formula(loss: Loss) -> str:
+    """What a loss is, its y written t as the targets of a step are: a layer's y is its output."""
+    text = re.sub(r"(?<![^\W_])y(?!\w)", "t", _(loss.formula))
+    output = next(letter for letter in "ŷpz" if re.search(rf"(?<!\w){letter}(?![^\W_])", text))
+    return _("{formula}; t is the target, {output} the output").format(formula=text, output=output)
 
 
 def backward_of(view: View, most: int, digits: int | None) -> Section:
     """The slopes of the loss along the outputs of a layer."""
     most = _most(view, most)
     numbers = [view.dy(unit, view.step.row) for unit in view.units[:most]]
-    title = _("Back through {path}").format(path=view.path)
+    title = _("Back to the output of {path}").format(path=view.path)
     return Section(title, ["δ = ∂J/∂y"], None, numbers, _rest(len(view.units) - most, f"{view.path}.dy[…]"), digits)
 
 

@@ -12,10 +12,14 @@ import numpy as np
 from limpide.explaining.arithmetic import Expression, Number, Operation, Symbol, prove
 from limpide.i18n import format_count, format_written, get_language, ngettext
 
-MOST_TERMS = 8
-"""Of a sum that are written; more are shortened to the first and the last of them."""
+MOST_TERMS, OPENED_TERMS = 12, 64
+"""Of a sum that are written, among others and where one number is opened alone; more are shortened to the first and the
+last of them."""
 
 FIRST, LAST = 4, 2
+
+IN_LINE = 4
+"""Terms of a sum in one line of a page."""
 
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _HIGH = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -54,10 +58,23 @@ def show_value(value: float, dtype: np.dtype[np.floating] | None = None, digits:
     typed = np.dtype(np.float64 if dtype is None else dtype).type(value + 0.0)
     if digits is not None and abs(value) >= 10 ** (digits - 1):
         typed, digits = np.rint(typed), None
-    if value and not 1e-4 <= abs(value) < 1e12:
-        precision = None if digits is None else digits - 1
-        return format_written(np.format_float_scientific(typed, precision=precision, trim="-", exp_digits=1))
-    return format_written(np.format_float_positional(typed, precision=digits, fractional=False, trim="-"))
+    is_tiny = bool(value) and not 1e-4 <= abs(value) < 1e12
+    most = digits - 1 if digits is not None and is_tiny else digits  # the digit before the point is not counted
+    if is_tiny:
+        text = np.format_float_scientific(typed, precision=most, trim="-", exp_digits=1)
+    else:
+        text = np.format_float_positional(typed, precision=most, fractional=False, trim="-")
+    if digits is not None and abs(float(text) - value) > ROUNDING * np.finfo(typed.dtype).eps * abs(value):
+        # a last digit that is 0 after rounding stands there: 1.00004 is 1.0000, and not one
+        if is_tiny:
+            text = np.format_float_scientific(typed, precision=most, min_digits=most, exp_digits=1).replace(".e", "e")
+        else:
+            text = f"{float(typed):#.{digits}g}".removesuffix(".")
+    return format_written(text)
+
+
+ROUNDING = 8
+"""How many times its precision a number may miss a shorter one that it was meant to be."""
 
 
 def show_symbol(symbol: Symbol) -> str:
@@ -75,12 +92,12 @@ class Text:
     """Writes expressions as text.
 
     digits      significant digits of each value; None writes every value exactly
-    is_whole    every term of a sum, however long
+    most        terms of a sum that are written
     """
 
-    def __init__(self, digits: int | None = None, is_whole: bool = False) -> None:
+    def __init__(self, digits: int | None = None, most: int = MOST_TERMS) -> None:
         self.digits = digits
-        self.is_whole = is_whole
+        self.most = most
 
     def value(self, number: Number) -> str:
         """The value of a number."""
@@ -131,7 +148,7 @@ class Text:
         return self._call(kind, parts, valued)
 
     def _sum(self, parts: Sequence[Expression], valued: bool) -> str:
-        shown = list(parts) if self.is_whole else [part for part in shortened(parts) if part is not None]
+        shown = [part for part in shortened(parts, self.most) if part is not None]
         terms = [self._in(part, valued, SUM if i == 0 else PRODUCT) for i, part in enumerate(shown)]
         if len(shown) < len(parts):
             terms.insert(FIRST, left_out(len(parts) - len(shown)))
@@ -139,7 +156,7 @@ class Text:
 
     def _call(self, kind: str, parts: Sequence[Expression], valued: bool) -> tuple[str, int]:
         inside = (";" if get_language() == "fr" else ",") + " "
-        shown = list(parts) if self.is_whole else shortened(parts)
+        shown = shortened(parts, self.most)
         n = len(parts) - len(shown) + 1
         text = inside.join(left_out(n) if part is None else self._write(part, valued)[0] for part in shown)
         if kind == "abs":
@@ -158,9 +175,9 @@ def _factor(part: Expression) -> int:
     return POWER if isinstance(part, Operation) and part.kind == "over" else PRODUCT
 
 
-def shortened(parts: Sequence[Expression]) -> list[Expression | None]:
+def shortened(parts: Sequence[Expression], most: int) -> list[Expression | None]:
     """The terms that are written of a sum, with None where others are left out."""
-    if len(parts) <= MOST_TERMS:
+    if len(parts) <= most:
         return list(parts)
     return [*parts[:FIRST], None, *parts[-LAST:]]
 
@@ -173,29 +190,31 @@ def left_out(n: int) -> str:
 # --------------------------------------------------------------------------------------------------------- MathML
 
 
-def mathml(number: Number, digits: int | None = None) -> str:
+def mathml(number: Number, digits: int | None = None, most: int = MOST_TERMS) -> str:
     """The equation of a number as MathML, one line under the other."""
-    writer = _MathML(digits)
+    writer = _MathML(digits, most)
     expression, name = number.expression(), writer.symbol(number.symbol)
     if expression is None:
-        lines = [f"<mrow>{writer.number(number)}</mrow>"]
+        steps = [[f"<mrow>{writer.number(number)}</mrow>"]]
     else:
-        named, valued, own = (
-            writer.row(expression, False),
-            writer.row(expression, True),
-            f"<mrow>{writer.number(number)}</mrow>",
-        )
-        lines = list(dict.fromkeys([named, valued, own]))
+        steps = [
+            writer.lines(expression, False),
+            writer.lines(expression, True),
+            [f"<mrow>{writer.number(number)}</mrow>"],
+        ]
+        steps = [step for i, step in enumerate(steps) if step not in steps[:i]]
+    cells = [("<mo>=</mo>" if i == 0 else "", line) for step in steps for i, line in enumerate(step)]
     rows = "".join(
-        f"<mtr><mtd>{name if i == 0 else ''}</mtd><mtd><mo>=</mo></mtd><mtd>{line}</mtd></mtr>"
-        for i, line in enumerate(lines)
+        f"<mtr><mtd>{name if i == 0 else ''}</mtd><mtd>{sign}</mtd><mtd>{line}</mtd></mtr>"
+        for i, (sign, line) in enumerate(cells)
     )
     return f'<math display="block"><mtable displaystyle="true">{rows}</mtable></math>'
 
 
 class _MathML:
-    def __init__(self, digits: int | None) -> None:
+    def __init__(self, digits: int | None, most: int) -> None:
         self.digits = digits
+        self.most = most
 
     def symbol(self, symbol: Symbol) -> str:
         letter = f"<mi>{escape(symbol.letter)}</mi>"
@@ -213,9 +232,25 @@ class _MathML:
     def row(self, expression: Expression, valued: bool) -> str:
         return f"<mrow>{self._write(expression, valued)[0]}</mrow>"
 
+    def lines(self, expression: Expression, valued: bool) -> list[str]:
+        """An expression; a long sum in several lines, as browsers break none by themselves."""
+        if not (isinstance(expression, Operation) and expression.kind == "sum"):
+            return [self.row(expression, valued)]
+        terms = self._terms(expression.parts, valued)
+        groups = [terms[i : i + IN_LINE] for i in range(0, len(terms), IN_LINE)]
+        signs = ["", *["<mo>+</mo>"] * (len(groups) - 1)]
+        return [f"<mrow>{sign}{'<mo>+</mo>'.join(group)}</mrow>" for sign, group in zip(signs, groups)]
+
+    def _terms(self, parts: Sequence[Expression], valued: bool) -> list[str]:
+        left = f"<mtext>{left_out(len(parts) - FIRST - LAST)}</mtext>"
+        return [
+            left if part is None else self._in(part, valued, SUM if i == 0 else PRODUCT)
+            for i, part in enumerate(shortened(parts, self.most))
+        ]
+
     def _digits(self, text: str) -> str:
         size, e, exponent = text.lstrip("-").partition("e")
-        sign = "<mo>-</mo>" if text.startswith("-") else ""
+        sign = "<mo>−</mo>" if text.startswith("-") else ""
         if not e:
             return f"<mrow>{sign}<mn>{size}</mn></mrow>" if sign else f"<mn>{size}</mn>"
         tens = f"<msup><mn>10</mn><mn>{int(exponent)}</mn></msup>"
@@ -230,18 +265,11 @@ class _MathML:
             return self._digits(show_value(float(expression), None, self.digits)), SUM if expression < 0 else ATOM
         kind, parts = expression.kind, expression.parts
         if kind == "sum":
-            shown = shortened(parts)
-            terms = [
-                f"<mtext>{left_out(len(parts) - FIRST - LAST)}</mtext>"
-                if part is None
-                else self._in(part, valued, SUM if i == 0 else PRODUCT)
-                for i, part in enumerate(shown)
-            ]
-            return "<mo>+</mo>".join(terms), SUM
+            return "<mo>+</mo>".join(self._terms(parts, valued)), SUM
         if kind == "minus":
-            return f"{self._in(parts[0], valued, SUM)}<mo>-</mo>{self._in(parts[1], valued, PRODUCT)}", SUM
+            return f"{self._in(parts[0], valued, SUM)}<mo>−</mo>{self._in(parts[1], valued, PRODUCT)}", SUM
         if kind == "negative":
-            return f"<mo>-</mo>{self._in(parts[0], valued, PRODUCT)}", SUM
+            return f"<mo>−</mo>{self._in(parts[0], valued, PRODUCT)}", SUM
         if kind == "product":
             sign = "×" if valued else "·"
             return f"<mo>{sign}</mo>".join(self._in(part, valued, PRODUCT) for part in parts), PRODUCT
@@ -259,7 +287,8 @@ class _MathML:
         sign = ";" if get_language() == "fr" else ","
         n = len(parts) - FIRST - LAST
         inside = f"<mo>{sign}</mo>".join(
-            f"<mtext>{left_out(n)}</mtext>" if part is None else self.row(part, valued) for part in shortened(parts)
+            f"<mtext>{left_out(n)}</mtext>" if part is None else self.row(part, valued)
+            for part in shortened(parts, self.most)
         )
         if kind == "abs":
             return f"<mrow><mo>|</mo>{inside}<mo>|</mo></mrow>"

@@ -128,6 +128,9 @@ class RMSProp(Optimizer):
         return grads / (square**0.5 + self.epsilon) * -rate, {"square": square}
 
 
+_MOMENTS = "m ← β₁ m + (1 - β₁) g;  v ← β₂ v + (1 - β₂) g²;  m̂ = m / (1 - β₁^t);  v̂ = v / (1 - β₂^t)"
+
+
 @dataclass(frozen=True)
 class _AdamFields(Optimizer):
     rate: float = 0.001
@@ -151,7 +154,7 @@ class Adam(_AdamFields):
     """Momentum and RMSProp together, both corrected for their start at zero."""
 
     name: ClassVar[str] = "adam"
-    formula: ClassVar[str] = "m ← β₁ m + (1-β₁) g;  v ← β₂ v + (1-β₂) g²;  w ← w - α m̂ / (√v̂ + ε)"
+    formula: ClassVar[str] = f"{_MOMENTS};  w ← w - α m̂ / (√v̂ + ε)"
     source: ClassVar[str] = "Kingma & Ba 2015, algorithm 1"
 
     def rule(self, params: Array, grads: Array, state: Tree, rate: float, step: int) -> tuple[Array, Tree]:
@@ -166,7 +169,7 @@ class AdamW(_AdamFields):
     weight_decay: float = 0.01
 
     name: ClassVar[str] = "adamw"
-    formula: ClassVar[str] = "w ← w - α λ w - α m̂ / (√v̂ + ε)"
+    formula: ClassVar[str] = f"{_MOMENTS};  w ← w - α λ w - α m̂ / (√v̂ + ε)"
     source: ClassVar[str] = "Loshchilov & Hutter 2019, algorithm 2"
     decoupled: ClassVar[bool] = True
 
