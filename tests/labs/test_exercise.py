@@ -78,12 +78,18 @@ def test_a_usual_mistake_is_called_by_its_name(layer, column, answer, said):
 
 def test_what_follows_from_an_own_mistake_is_said_to_follow():
     rn_1 = exercise("rn-1")
-    assert "follows from your own sizes, 784 and 572" in why(rn_1, "fc1", "parameters", "784x572+572", output="572")
+    assert "your own size 572, which is wrong" in why(rn_1, "fc1", "parameters", "784x572+572", output="572")
+    assert "your own size 572, which is wrong" in why(rn_1, "fc2", "parameters", "572x256+256", input="572")
+    both = why(rn_1, "fc2", "parameters", "572x250+250", input="572", output="250")
+    assert "follows from your own sizes, 572 and 250, which are wrong" in both
     assert "the biases are missing too" in why(rn_1, "fc1", "parameters", "784x572", output="572")
     rows = {"fc1": {"output": "572"}, "relu1": {"output": "572"}, "fc2": {"input": "572"}}
     said = {(c.layer, c.column): c.why for c in correct(rn_1, rows)}
     assert "follows from your own output of fc1" in said["relu1", "output"]
     assert "follows from your own output of relu1" in said["fc2", "input"]
+    left_empty = {"fc1": {"output": "572"}, "fc2": {"input": "572"}}
+    said = {(c.layer, c.column): c.why for c in correct(rn_1, left_empty)}
+    assert "follows from your own output of fc1" in said["fc2", "input"]
 
 
 @pytest.mark.parametrize("answer", ["18496", "18 496", "18\u202f496", "18,496", "64·32·3·3 + 64", "32x64x3x3+64=18496"])

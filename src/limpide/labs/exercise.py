@@ -188,13 +188,16 @@ class _Sheet:
         self.counts = [row.parameters for row in network.table()]
 
     def correct(self, i: int, column: str) -> Correction:
-        given = self.rows.get(self.names[i], {}).get(column, "")
+        given = self._written(i, column)
         expected = self._expected(i, column)
         if not given:
             return Correction(self.names[i], column, "", expected, False, _("left empty"))
         judge = {"type": self._type, "input": self._input, "output": self._output, "parameters": self._parameters}
         why = judge[column](i, given)
         return Correction(self.names[i], column, given, expected, not why, why)
+
+    def _written(self, i: int, column: str) -> str:
+        return self.rows.get(self.names[i], {}).get(column, "")
 
     def _expected(self, i: int, column: str) -> str:
         if column == "type":
@@ -246,8 +249,10 @@ class _Sheet:
         yield from self._own(i - 1)
 
     def _own(self, i: int) -> Iterator[tuple[Shape, str]]:
-        """What the sheet itself says of the output of a layer."""
-        written = read_sizes(self.rows.get(self.names[i], {}).get("output", "")) if i >= 0 else None
+        """What the sheet itself says of the output of a layer, or of the one whose numbers it leaves as they are."""
+        while i > 0 and not self._written(i, "output") and self.network.shapes[i] == self.network.shapes[i + 1]:
+            i -= 1
+        written = read_sizes(self._written(i, "output")) if i >= 0 else None
         if written is not None:
             follows = _("it follows from your own output of {layer}, which is wrong")
             yield tuple(written[0]), follows.format(layer=self.names[i])
@@ -268,8 +273,8 @@ class _Sheet:
                 left=left.strip(), value=format_count(value), stated=format_count(stated[1])
             )
             if value == right:
-                return "; ".join([wrong, *self._copied(i, stated[1])])
-            return f"{wrong}; {self._mistake(i, value)}"
+                return _("; ").join([wrong, *self._copied(i, stated[1])])
+            return _("; ").join((wrong, self._mistake(i, value)))
         return "" if value == right else self._mistake(i, value)
 
     def _mistake(self, i: int, value: int) -> str:
@@ -304,17 +309,19 @@ class _Sheet:
         if len(before) == 3 and before[0] < n:
             for taken, why in ((before[0], _channels_alone(before)), (prod(before[1:]), _("the channels are missing"))):
                 yield taken * m + m, why
-                yield taken * m, f"{why}; {no_bias}"
-        wide = read_sizes(self.rows.get(self.names[i], {}).get("output", ""))
-        deep = read_sizes(self.rows.get(self.names[i], {}).get("input", ""))
+                yield taken * m, _("; ").join((why, no_bias))
+        wide, deep = read_sizes(self._written(i, "output")), read_sizes(self._written(i, "input"))
         own_n, own_m = prod(deep[0]) if deep else n, wide[1] if wide else m
         if (own_n, own_m) != (n, m):
-            follows = _("it follows from your own sizes, {n} and {m}, which are wrong").format(
-                n=format_count(own_n), m=format_count(own_m)
-            )
+            if own_n != n and own_m != m:
+                follows = _("it follows from your own sizes, {n} and {m}, which are wrong")
+            else:
+                follows = _("it follows from your own size {wrong}, which is wrong")
+            wrong = own_n if own_m == m else own_m
+            follows = follows.format(n=format_count(own_n), m=format_count(own_m), wrong=format_count(wrong))
             yield own_n * own_m + own_m, follows
             too = _("the biases are missing too")
-            yield own_n * own_m, f"{follows}; {too}"
+            yield own_n * own_m, _("; ").join((follows, too))
 
     def _mistaken_convolution(self, i: int, layer: Conv2d, n: int) -> Iterator[tuple[int, str]]:
         m, window, places = layer.channels, prod(layer.kernel), prod(self.network.shapes[i + 1][1:])
@@ -323,7 +330,7 @@ class _Sheet:
         if n > 1:
             why = _("each filter reaches over all {n} input channels").format(n=format_count(n))
             yield m * window + m, why
-            yield m * window, f"{why}; {no_bias}"
+            yield m * window, _("; ").join((why, no_bias))
         yield n * window + 1, _("that is one filter: there are {n}").format(n=format_count(m))
         yield n * window, _("that is one filter without its bias: there are {n}").format(n=format_count(m))
         shared = _("a filter is the same at every place of the image: it is counted once")
