@@ -13,6 +13,7 @@ from limpide.labs import CLAIMS, LABS, open_lab, run_lab
 from limpide.labs.claims import Finding, checks_of, french, in_language
 from limpide.labs.lab import FOLDER
 from limpide.labs.page import render_page, to_html
+from limpide.labs.quiz import read_answer
 from limpide.labs.scripts import to_notebook, to_script
 
 # Claims that nothing short of the whole experiment decides: three trainings on all of MNIST.
@@ -188,9 +189,29 @@ def test_the_errata_list_what_is_wrong(capsys):
     assert len(json.loads(line)["errata"]) == sum(claim.verdict == "wrong" for claim in CLAIMS.values())
 
 
+def test_the_right_answer_is_first_no_more_often_than_others():
+    asked = [question.answers for lab in LABS.values() for question in lab.quiz if question.answers]
+    places = [[answer.is_right for answer in answers].index(True) for answers in asked]
+    fair = sum(sum(answer.is_right for answer in answers) / len(answers) for answers in asked)
+    assert places.count(0) < 1.3 * fair
+    assert set(places) >= {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "value"),
+    [("en", "3,072", 3072), ("en", "0,5", 0.5), ("en", "-1,250.5", -1250.5), ("fr", "3 072", 3072),
+     ("fr", "250\u202f000", 250_000), ("fr", "3,072", 3.072), ("fr", "\u22120,75", -0.75)],
+)  # fmt: skip
+def test_an_answer_is_read_as_people_write_numbers(lang, text, value):
+    i18n.set_language(lang)
+    assert read_answer(text) == value
+
+
 def test_a_quiz_in_the_terminal_counts_what_is_right(monkeypatch, capsys):
     lab = open_lab("one-neuron")
-    words = iter(["-1,1", "1"])
+    (choices,) = [question.answers for question in lab.quiz if question.answers]
+    right = [answer.is_right for answer in choices].index(True) + 1
+    words = iter(["-1,1", str(right)])
     monkeypatch.setattr("click.prompt", lambda *a, **k: next(words))
     assert main(["labs", "quiz", lab.name]) == 1
     out = capsys.readouterr().out

@@ -156,15 +156,21 @@ def quiz(name: str) -> int:
 
 
 def _ask(console: Console, i: int, question: Question) -> bool:
+    from limpide.labs.quiz import read_answer
+
     console.print(f"\n{i}. {question.text}", style="bold")
     for j, answer in enumerate(question.answers, 1):
         console.print(f"   {j}. {answer.text}")
-    hint = _("Numbers, separated by commas") if question.has_several else _("Number")
+    if question.value is not None:
+        hint = _("Your answer")
+    else:
+        hint = _("Numbers of the answers, separated by commas") if question.has_several else _("Number of the answer")
+    asked = "   " + _("{name}: {text}").format(name=hint, text="")
     while True:
-        words = click.prompt(f"   {hint}", default="", show_default=False)
+        words = click.prompt(asked, default="", show_default=False, prompt_suffix="")
         try:
             if question.value is not None:
-                given: Any = float(words.replace(",", "."))
+                given: Any = read_answer(words)
             else:
                 given = [range(len(question.answers))[int(word) - 1] for word in words.split(",")]
             break

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +106,24 @@ def read_quiz(path: Path) -> tuple[Question, ...]:
     return tuple(_question(facts) for facts in tomllib.loads(path.read_text("utf-8"))["question"])
 
 
+def read_answer(text: str) -> float:
+    """A number as people type it: with the decimal comma too, with thousands, with a minus of print.
+
+    Raises  ValueError
+    """
+    plain = re.sub(r"\s", "", text).replace("−", "-")
+    if get_language() == "en" and re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", plain):
+        plain = plain.replace(",", "")
+    return float(plain.replace(",", "."))
+
+
 def _question(facts: Mapping[str, Any]) -> Question:
     texts = {lang: facts[lang] for lang in ("en", "fr")}
     answers = tuple(
         Answer({lang: answer[lang] for lang in ("en", "fr")}, answer.get("right", False), answer["why"])
         for answer in facts.get("answer", ())
     )
+    # written with the right one first, which nobody should learn; the same order each time and in both languages
+    answers = tuple(sorted(answers, key=lambda answer: sha256((texts["en"] + answer.texts["en"]).encode()).digest()))
     mistakes = tuple((wrong["value"], wrong["why"]) for wrong in facts.get("mistake", ()))
     return Question(texts, answers, facts.get("value"), facts.get("tolerance", 0.0), facts.get("why"), mistakes)
