@@ -12,6 +12,7 @@ from limpide.i18n import (
     format_decimal,
     format_number,
     format_percent,
+    format_text,
     get_language,
     ngettext,
     set_language,
@@ -126,3 +127,23 @@ def test_a_negative_number_that_rounds_to_zero_has_no_sign():
 
     assert format_decimal(-0.0004) == "0.000"
     assert format_decimal(-0.0006) == "-0.001"
+
+
+@pytest.mark.parametrize(
+    ("text", "french"),
+    [
+        ("W 1.5, J -0.375; 2 steps", "W 1,5, J -0,375\u202f; 2 steps"),
+        ("tanh [-1.0, 0.5]", "tanh [-1,0\u202f; 0,5]"),
+        ("784, 512 at rate 1.5e-05: 3", "784\u202f; 512 at rate 1,5e-05\u00a0: 3"),
+        ("section 4.3.2 of 0.conv.K at 12:30, 2. the end", "section 4.3.2 of 0.conv.K at 12:30, 2. the end"),
+        ("NameError: name", "NameError: name"),
+    ],
+)
+def test_numbers_that_python_wrote_in_a_text_are_written_as_in_french(text, french):
+    assert format_text(text) == text
+    set_language("fr")
+    assert format_text(text) == french
+
+
+def test_zero_has_no_sign():
+    assert format_number(-0.0) == "0"

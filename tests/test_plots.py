@@ -1,10 +1,14 @@
 """Pictures of any numbers: drawn whatever the numbers are, with their table, the same each time."""
 
+import re
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limpide import i18n
 from limpide.figures import plots
 
 GRID = np.linspace(-1, 1, 12)
@@ -46,3 +50,16 @@ def test_the_table_of_a_long_line_holds_its_ends_and_a_bounded_number_of_points(
     assert len(rows) == plots._TABLE_ROWS
     assert rows[0] == ("one", 0.0, 0.0)
     assert rows[-1] == ("one", 99_999.0, 199_998.0)
+    few = plots.lines("a", "A", "how", "x", "y", {"one": (x[:241], x[:241])}).table.rows
+    assert {after[1] - before[1] for before, after in pairwise(few)} == {2.0}, "no gap wider than another"
+
+
+def test_whole_numbers_have_whole_ticks_and_names_the_marks_of_the_language():
+    i18n.set_language("fr")
+    x = np.arange(13)
+    picture = plots.lines("a", "A", "how", "pas", "y", {"0.95": (x, x / 4), "dropout 0.3": (x, x / 2)})
+    ticks = re.findall(r">([^<>]+)</text>", picture.svg())
+    assert "0,95" in ticks
+    assert "dropout 0,3" in ticks
+    assert "2,5" not in ticks[: ticks.index("pas")]
+    assert picture.table.rows[0][0] == "0,95"

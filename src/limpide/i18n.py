@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext as _gettext
 import os
+import re
 from pathlib import Path
 
 LANGUAGES = ("en", "fr")
@@ -69,7 +70,7 @@ def format_number(value: float, digits: int = 4) -> str:
     else:
         decimals = max(0, digits - 1 - int(f"{size:e}".partition("e")[2]))
         # four digits read well without a mark, and years must not have one
-        text = f"{value:,.{decimals}f}" if size >= 10_000 else f"{value:.{decimals}f}"
+        text = f"{value:,.{decimals}f}" if size >= 10_000 else f"{value:z.{decimals}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
     return _in_language(text)
 
@@ -112,6 +113,27 @@ def format_written(number: str) -> str:
     '0.1'
     """
     return _in_language(number)
+
+
+def format_text(text: str) -> str:
+    """A text in which Python wrote numbers, with the decimal marks and the spaces of the user's language.
+
+    Sections such as 4.3.2 and whole numbers stay as they are.
+
+    >>> format_text("W 1.5, J 0.375; after 2 steps")
+    'W 1.5, J 0.375; after 2 steps'
+    """
+    if _language == "en":
+        return text
+    marked = _DECIMAL.sub(r"\1,\2", text)
+    if marked != text:
+        # a comma within a number and one between two of them cannot be told apart
+        marked = re.sub(r"(?<=\d), (?=[-+−]?\d)", "\N{NARROW NO-BREAK SPACE}; ", marked)
+    marked = re.sub(r"(?<=\S); ", "\N{NARROW NO-BREAK SPACE}; ", marked)
+    return re.sub(r"(?<=\w)(?<!Error): ", "\N{NO-BREAK SPACE}: ", marked)
+
+
+_DECIMAL = re.compile(r"(?<![\w.,])(\d+)\.(\d+(?:e[-+]?\d+)?)(?!\w|\.\d)")
 
 
 def _in_language(number: str) -> str:

@@ -118,11 +118,30 @@ class Table:
         body = "".join("<tr>" + "".join(_html_cell(cell) for cell in row) + "</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
+    def __str__(self) -> str:
+        """The columns under their names, numbers to the right."""
+        texts = [self.header, *(tuple(map(_text, row)) for row in self.rows)]
+        columns = []
+        for i, column in enumerate(zip(*texts)):
+            width = max(map(len, column))
+            is_number = any(isinstance(row[i], int | float) for row in self.rows)
+            cells = [text.rjust(width) if is_number else text.ljust(width) for text in column]
+            columns.append([cells[0], "─" * width, *cells[1:]])
+        return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+def _text(cell: _Cell) -> str:
+    if isinstance(cell, str) or cell is None:
+        return cell or ""
+    return format_count(cell) if isinstance(cell, int) else format_number(cell)
+
 
 def _html_cell(cell: _Cell) -> str:
-    if isinstance(cell, str) or cell is None:
-        return f"<td>{escape(cell or '')}</td>"
-    return f'<td class="number">{format_count(cell) if isinstance(cell, int) else format_number(cell)}</td>'
+    opening = "<td>" if isinstance(cell, str) or cell is None else '<td class="number">'
+    return f"{opening}{escape(_text(cell))}</td>"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limpide.figures.axes import grid, name_ends, number_width, show_numbers, show_powers, text_width
+from limpide.figures.axes import (
+    grid,
+    name_ends,
+    number_width,
+    show_numbers,
+    show_powers,
+    show_whole_numbers,
+    text_width,
+)
 from limpide.figures.picture import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, RED, Picture, Sheet, Table
-from limpide.i18n import _
+from limpide.i18n import _, format_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,13 +47,14 @@ def lines(
     bands: Mapping[str, tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]] | None = None,
     size: tuple[float, float] = (5.4, 3.3),
 ) -> Picture:
-    """A line for each series, its name at its end.
+    """A line for each series, its name at its end; numbers in a name get the marks of the user's language.
 
     points  marks instead of lines
     bands   by the name of a series, the lower and the upper edge of what surrounds its line
     """
-    drawn = {word: (np.asarray(x, float), np.asarray(y, float)) for word, (x, y) in series.items()}
-    around = {word: tuple(np.asarray(edge, float) for edge in edges) for word, edges in (bands or {}).items()}
+    drawn = {format_text(word): (np.asarray(x, float), np.asarray(y, float)) for word, (x, y) in series.items()}
+    edges = {format_text(word): parts for word, parts in (bands or {}).items()}
+    around = {word: tuple(np.asarray(edge, float) for edge in parts) for word, parts in edges.items()}
 
     def draw(sheet: Sheet) -> None:
         low, high = _limits([y for _x, y in drawn.values()] + [e for edges in around.values() for e in edges], log_y)
@@ -54,6 +63,8 @@ def lines(
         grid(axes)
         left_x, right_x = _limits([x for x, _y in drawn.values()], log_x, margin=0.02 if points else 0.0)
         _scale(axes, (left_x, right_x), (low, high), log_x, log_y)
+        if not log_x and all(np.array_equal(x, np.rint(x)) for x, _y in drawn.values()):
+            show_whole_numbers(axes.xaxis)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label, color=MUTED)
         ends = []
@@ -237,7 +248,8 @@ def _limits(parts: Sequence[np.ndarray], log: bool, margin: float = 0.06) -> tup
 def _table(x_label: str, y_label: str, drawn: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Table:
     rows = []
     for word, (x, y) in drawn.items():
-        chosen = np.unique(np.linspace(0, len(x) - 1, min(len(x), _TABLE_ROWS)).astype(int))
+        every = max(1, math.ceil((len(x) - 1) / (_TABLE_ROWS - 1)))
+        chosen = sorted({*range(0, len(x), every), len(x) - 1})
         rows += [(word, float(x[i]), float(y[i])) for i in chosen]
     return Table((_("series"), x_label, y_label), tuple(rows))
 

@@ -12,7 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
-from limpide.i18n import N_, _, get_language
+from limpide.i18n import N_, _, format_text, get_language
 
 _FOLDER = Path(__file__).parent
 
@@ -128,13 +128,17 @@ CLAIMS: dict[str, Claim] = _read()
 
 
 def in_language(claim: Claim, lang: str | None = None) -> Claim:
-    """The claim with its texts in a language; what its lab's `claims.fr.toml` leaves out is the same in both."""
+    """The claim with its texts in a language.
+
+    What its lab's `claims.fr.toml` leaves out is the same in both but for the marks of its numbers.
+    """
     if (lang or get_language()) == "en":
         return claim
     words = "|".join(map(re.escape, PLACES))
     place = re.sub(rf"\b({words})(?!\w)", lambda found: PLACES[found[1]], claim.source[len(claim.document) :])
     texts: dict[str, Any] = {"source": DOCUMENTS.get(claim.document, claim.document) + place}
-    return replace(claim, **texts, **french().get(claim.id, {}))
+    texts |= {name: format_text(getattr(claim, name)) for name in ("reported", "verified")}
+    return replace(claim, **(texts | dict(french().get(claim.id, {}))))
 
 
 @lru_cache(maxsize=1)

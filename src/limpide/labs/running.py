@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from limpide.errors import MissingData, MissingPackage
+from limpide.i18n import format_text
 from limpide.labs.claims import CLAIMS, Claim, Finding, checks_of
 from limpide.labs.lab import Lab
 from limpide.labs.showing import OnlyFull, collecting
@@ -81,7 +82,8 @@ def run_lab(
             watch(name, step, n_steps)
         try:
             with collecting(lambda thing: None, full):
-                done.findings[name] = check()
+                found = check()
+            done.findings[name] = replace(found, evidence=format_text(found.evidence))
         except (MissingData, MissingPackage, OnlyFull) as error:
             done.missing[name] = str(error)
     done.seconds = time.perf_counter() - started

@@ -69,7 +69,9 @@ def subsets() -> Finding:
     intelligence, deep = learning | {"rules by hand"}, {"deep network"}
     is_chain = deep < learning < intelligence
     text = _("deep < learning < all: {chain}; the other way round: {back}")
-    return judge(intelligence <= learning <= deep, text.format(chain=is_chain, back=intelligence <= learning))
+    words = {True: _("yes"), False: _("no")}
+    shown = text.format(chain=words[is_chain], back=words[intelligence <= learning])
+    return judge(intelligence <= learning <= deep, shown)
 
 
 @checks("feedforward-means-dense")

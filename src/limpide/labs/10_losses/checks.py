@@ -115,7 +115,7 @@ def order() -> Finding:
     """Two sections, two orders of the same classes."""
     first, second = ["cat", "dog", "bird", "fish"], ["dog", "cat", None, "fish"]
     same = all(other in (None, one) for one, other in zip(first, second))
-    return judge(same, "cat 0, dog 1; dog 0, cat 1")
+    return judge(same, _("cat 0, dog 1; dog 0, cat 1"))
 
 
 @checks("cce-multilabel")

@@ -155,10 +155,12 @@ def momentum() -> Finding:
         for name, log in (
             (_("with"), second()[0]),
             (_("without"), second(0.0)[0]),
-            (_("without, rate x10"), second(0.0, 0.05)[0]),
+            (_("without, rate ×10"), second(0.0, 0.05)[0]),
         )
     }
-    text = ", ".join(f"{name}: {' / '.join(map(str, epochs))}" for name, epochs in found.items())
+    never = _("never")
+    shown = {name: " / ".join(never if e is None else str(e) for e in epochs) for name, epochs in found.items()}
+    text = ", ".join(f"{name}: {epochs}" for name, epochs in shown.items())
     return argue("wrong", _("the document never runs it; run here, {figures}").format(figures=text))
 
 

@@ -31,7 +31,7 @@ for i in range(1, 51):
     if i in (1, 2, 5, 10, 20, 50):
         unseen = layer.forward(weights, batch, EVALUATION).y
         running = (out.buffers["mean"].item(), out.buffers["variance"].item())
-        rows.append((i, *(f"{value:.3f}" for value in (*running, out.y.mean(), unseen.mean(), unseen.std()))))
+        rows.append((i, *(f"{value:z.3f}" for value in (*running, out.y.mean(), unseen.mean(), unseen.std()))))
 headings = (_("batches"), _("running mean"), _("running variance"))
 results = (_("mean in training"), _("mean in evaluation"), _("deviation in evaluation"))
 show(Table(headings + results, tuple(rows)))
