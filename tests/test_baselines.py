@@ -255,6 +255,16 @@ def test_an_interval_that_leaves_out_zero_does_not_show_it(rng):
     assert re.search(r"difference -0\.0+[1-9]\d* \(95% interval -0\.0+[1-9]\d* to -0\.0+[1-9]\d*\)", text)
 
 
+def test_two_that_are_nearly_perfect_are_told_apart_by_what_is_left_of_the_error(rng):
+    truth, error = rng.normal(0, 30, 400), rng.normal(0, 1, 400)
+    network, line = (evaluate("regression", truth, truth + size * error) for size in (0.03, 0.0003))
+    text = verdict("regression", network, {"linear": line})
+    assert (
+        "R² 1.000 (1.000 to 1.000) against 1.000 (1.000 to 1.000) on 400 test rows (root mean squared error 0.0" in text
+    )
+    assert re.search(r"error 0\.0[23]\d* against 0\.000[23]\d*\), difference -0\.000001 ", text)
+
+
 def test_a_difference_of_shares_is_given_in_points():
     truth = np.arange(200) % 2
     network, half = (evaluate("binary", truth, np.eye(2)[answer]) for answer in (truth, np.zeros(200, int)))

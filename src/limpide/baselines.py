@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from limpide import seeds
 from limpide.catalogue import Catalogue
-from limpide.evaluation import MAIN_METRIC, METRICS, Evaluation, Metric
+from limpide.evaluation import MAIN_METRIC, METRICS, Evaluation, Metric, format_metric
 from limpide.i18n import N_, _, format_count, format_decimal, format_percent, ngettext
 
 Outputs = np.ndarray
@@ -281,6 +281,13 @@ def _figures(network: Evaluation, baseline: Evaluation) -> str:
     }
     text = _("{metric} {network} against {baseline} on {rows}").format(**words)
     difference = _difference(network, baseline)
+    shown = [format_metric(e.main.name, e.main.value) for e in (network, baseline)]
+    if network.main.name == "r2" and shown[0] == shown[1] and _outcome(network, baseline):
+        # both are nearly perfect: what is left of the error tells them apart
+        errors = [format_metric("rmse", e.metrics["rmse"].value) for e in (network, baseline)]
+        text = _("{figures} (root mean squared error {network} against {baseline})").format(
+            figures=text, network=errors[0], baseline=errors[1]
+        )
     if difference is None or not all(np.isfinite(difference)):
         return text
     scale, decimals = (100, 1) if definition.percent else (1, 3)

@@ -21,16 +21,8 @@ from limpide.data.dataset import Dataset, Note
 from limpide.data.hashes import row_hashes
 from limpide.data.images import ImagePreparation
 from limpide.data.leaks import equal_rows, find_leaks, guard
-<<<<<<< HEAD
-from limpide.data.preparation import TablePreparation, TargetPreparation, taker
-from limpide.data.rows import Part, Preparation, Prepared, Rows, Streamed
-=======
 from limpide.data.preparation import TablePreparation, TargetPreparation, check_answers, taker
-from limpide.data.rows import PARTS as PARTS
-from limpide.data.rows import Part as Part
-from limpide.data.rows import Preparation, Prepared, Streamed
-from limpide.data.rows import Rows as Rows
->>>>>>> 0d9fe47 (Rows are named as their file numbers them: names, titles, blank rows, totals and rows without a target count)
+from limpide.data.rows import Part, Preparation, Prepared, Rows, Streamed
 from limpide.data.sources import open_source
 from limpide.data.splits import Split, split, split_by_hash
 from limpide.data.streams import TableStream
@@ -394,16 +386,3 @@ def _rows(dataset: Dataset, parts: Split, preparation: Preparation, target: Targ
 def _n_cells(dataset: Dataset) -> int:
     """Cells of a table, pixels of images."""
     return int(np.prod(dataset.inputs.shape))
-<<<<<<< HEAD
-=======
-
-
-def _check_loss(loss: Loss, network: Network, task: str) -> None:
-    wanted = {"regression": "values", "binary": "binary", "multiclass": "classes"}[task]
-    if loss.labels != wanted:
-        fitting = [row.name for row in LOSSES.rows() if row.labels == wanted]
-        where, expected = _("loss {name}").format(name=loss.name), _("a loss for a {task} target").format(task=task)
-        mend = _("choose among {names}").format(names=", ".join(fitting))
-        raise RecipeError(problem(where, expected, _("one for another kind"), mend))
-    network.check_loss(loss)
->>>>>>> 0d9fe47 (Rows are named as their file numbers them: names, titles, blank rows, totals and rows without a target count)

@@ -10,8 +10,8 @@ import polars as pl
 
 POWERS = {
     "k": 3, "K": 3, "m": 6, "M": 6, "mn": 6, "mln": 6, "Mio": 6, "Mio.": 6, "B": 9, "b": 9, "bn": 9, "Bn": 9, "bln": 9,
-    "Md": 9, "Mds": 9, "Mrd": 9, "Mrd.": 9, "Mia": 9, "Mia.": 9, "thousand": 3, "million": 6, "millions": 6, "billion": 9,
-    "milliard": 9, "milliards": 9,
+    "Md": 9, "Mds": 9, "Mrd": 9, "Mrd.": 9, "Mia": 9, "Mia.": 9, "thousand": 3, "million": 6, "millions": 6,
+    "billion": 9, "milliard": 9, "milliards": 9,
 }  # fmt: skip
 _WORDS = "|".join(word.replace(".", r"\.") for word in sorted(POWERS, key=len, reverse=True))
 _SIGN = r"[€$£¥₹]|EUR|USD|GBP|CHF|CAD"
