@@ -19,6 +19,7 @@ from numba.np.numpy_support import carray
 
 from limpide.engines import (
     compiled_blas,
+    compiled_functions,
     compiled_images,
     compiled_loops,
     compiled_normal,
@@ -311,6 +312,7 @@ def _make_help_run(source: int, real: type[np.floating[Any]]) -> Callable[..., i
 
 _SOURCE = fingerprint(
     compiled_blas,
+    compiled_functions,
     compiled_images,
     compiled_loops,
     compiled_normal,

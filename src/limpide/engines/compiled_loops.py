@@ -1,8 +1,8 @@
 """The arithmetic of the compiled engine: activations, batch normalisation, losses and optimizers as loops on vectors.
 
 Three rules keep the loops fast and right. Constants take the array's own type, since `1 - y` of a float32 would be a
-float64. Sums may be reordered and multiplications fused, but NaN and Inf are kept: a divergence must be seen. And the
-exponential is written out, for the one of the C library would be called element by element.
+float64. Sums may be reordered and multiplications fused, but NaN and Inf are kept: a divergence must be seen. And what
+the C library would be called for number by number is written out (`compiled_functions.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import extending, njit
+from numba import njit
 from numba import types as numba_types
 
+from limpide.engines.compiled_functions import exp_parts, log_of_one_plus, normal_tail
 from limpide.engines.compiled_views import intrinsic, part
 
 types: Any = numba_types
@@ -96,64 +97,6 @@ def add_bias(z: Any, bias: Any, is_relu: bool) -> None:
                 z[i, j] += bias[j]
 
 
-@intrinsic
-def _power_of_two(typingctx: Any, n: Any) -> Any:
-    """2^n of a whole number in a float, from the bits of its exponent."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        whole = builder.fptosi(args[0], context.get_value_type(types.int32))
-        # the exponent's offset, and how far up in the bits it stands
-        integer, offset, place = (types.int32, 127, 23) if n.bitwidth == 32 else (types.int64, 1023, 52)
-        if integer is types.int64:
-            whole = builder.sext(whole, context.get_value_type(integer))
-        exponent = builder.add(whole, context.get_constant(integer, offset))
-        return builder.bitcast(builder.shl(exponent, context.get_constant(integer, place)), context.get_value_type(n))
-
-    return n(n), generate
-
-
-def _exponential(
-    real: type[np.floating[Any]], lowest: float, terms: int, high: float, rest: float
-) -> Callable[[Any], Any]:
-    """e^x for x ≤ 0 as (s, p) with e^x = s + s p, so that e^x - 1 = s p + (s - 1) loses nothing near zero.
-
-    x = n ln 2 + r with |r| ≤ ln 2 / 2; s = 2^n, p = e^r - 1 by its series. Below `lowest` s is 0; NaN stays NaN.
-
-    high, rest  ln 2 in two parts, the first of so few bits that n times it is exact
-    """
-    low, zero, half, one = real(lowest), real(0), real(0.5), real(1)
-    per_ln2, ln2_high, ln2_rest = real(1 / math.log(2)), real(high), real(rest)
-    series = tuple(real(1 / math.factorial(k)) for k in range(terms, 1, -1))
-
-    def parts(x: Any) -> Any:
-        bounded = low if x < low else x
-        # NaN must not become an integer
-        n = np.floor((bounded if bounded > low else low) * per_ln2 + half)
-        r = (bounded - n * ln2_high) - n * ln2_rest
-        q = series[0]
-        for c in series[1:]:
-            q = q * r + c
-        return zero if x < low else _power_of_two(n), (q * r + one) * r
-
-    return parts
-
-
-def exp_parts(x: Any) -> Any:
-    """The compiled `_exponential` of the argument's type."""
-    raise NotImplementedError
-
-
-_EXPONENTIALS = {
-    types.float32: _exponential(np.float32, -87.3, 7, 0.693359375, -2.12194440e-4),
-    types.float64: _exponential(np.float64, -708.3, 13, 6.93147180369123816490e-01, 1.90821492927058770002e-10),
-}
-
-
-@extending.overload(exp_parts, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
-def _exp_parts(x: Any) -> Any:
-    return _EXPONENTIALS[x]
-
-
 @loops
 def _sigmoid(z: Any, one: Any) -> Any:
     s, p = exp_parts(-abs(z))
@@ -162,8 +105,12 @@ def _sigmoid(z: Any, one: Any) -> Any:
 
 
 @loops
-def _normal_cdf(z: Any, half: Any, root_half: Any) -> Any:
-    return half * math.erfc(-z * root_half)
+def _normal(z: Any, half: Any, one: Any) -> Any:
+    """Φ(z) and e^(-z²/2)."""
+    s, p = exp_parts(-half * z * z)
+    bell = s + s * p
+    tail = normal_tail(abs(z), bell)
+    return (tail if z < 0 else one - tail), bell
 
 
 @loops
@@ -197,7 +144,7 @@ def activate(code: int, z: Any, y: Any, slope: Any, width: int) -> None:
     """`y = f(z)`; up to `LAST_IN_PLACE` the two are the same memory."""
     keep_apart()
     real = z.dtype.type
-    zero, half, one, two, root_half = real(0), real(0.5), real(1), real(2), real(math.sqrt(0.5))
+    zero, half, one, two = real(0), real(0.5), real(1), real(2)
     if code == RELU:
         for t in range(len(y)):
             y[t] = zero if y[t] <= zero else y[t]
@@ -224,14 +171,15 @@ def activate(code: int, z: Any, y: Any, slope: Any, width: int) -> None:
             y[t] = z[t] if z[t] > zero else slope * (s * p + (s - one))
     elif code == GELU:
         for t in range(len(y)):
-            y[t] = z[t] * _normal_cdf(z[t], half, root_half)
+            below, _bell = _normal(z[t], half, one)
+            y[t] = z[t] * below
     elif code == SILU:
         for t in range(len(y)):
             y[t] = z[t] * _sigmoid(z[t], one)
     elif code == SOFTPLUS:
         for t in range(len(y)):
             s, p = exp_parts(-abs(z[t]))
-            y[t] = (z[t] if z[t] > zero else zero) + math.log1p(s + s * p)
+            y[t] = (z[t] if z[t] > zero else zero) + log_of_one_plus(s + s * p)
 
 
 @loops
@@ -239,7 +187,7 @@ def through_activation(code: int, z: Any, y: Any, d: Any, slope: Any, width: int
     """`d *= f'(z)`: from the gradient for the output to that for the sum."""
     keep_apart()
     real = z.dtype.type
-    zero, half, one, root_half = real(0), real(0.5), real(1), real(math.sqrt(0.5))
+    zero, half, one = real(0), real(0.5), real(1)
     density, bound = real(1 / math.sqrt(2 * math.pi)), real(40)
     if code == RELU:
         for t in range(len(d)):
@@ -269,8 +217,8 @@ def through_activation(code: int, z: Any, y: Any, d: Any, slope: Any, width: int
         for t in range(len(d)):
             # beyond 40 the density is zero; the bound keeps its square finite
             bounded = min(max(z[t], -bound), bound)
-            s, p = exp_parts(-half * bounded * bounded)
-            d[t] *= _normal_cdf(z[t], half, root_half) + z[t] * (s + s * p) * density
+            below, bell = _normal(bounded, half, one)
+            d[t] *= below + bounded * bell * density
     elif code == SILU:
         for t in range(len(d)):
             share = _sigmoid(z[t], one)
@@ -323,7 +271,7 @@ def _binary_loss(code: int, o: Any, target: Any, d: Any) -> float:
         if code == BCE_LOGITS:
             s, p = exp_parts(-abs(o[t]))
             e = s + s * p
-            total += (o[t] if o[t] > zero else zero) - o[t] * y + math.log1p(e)
+            total += (o[t] if o[t] > zero else zero) - o[t] * y + log_of_one_plus(e)
             d[t] = share * ((one if o[t] >= zero else e) / (one + e) - y)
         else:
             total -= y * _log(o[t], lowest) + (one - y) * _log(one - o[t], lowest)

@@ -16,6 +16,7 @@ from numba.np.numpy_support import carray, from_dtype
 
 from limpide.engines import (
     compiled_blas,
+    compiled_functions,
     compiled_images,
     compiled_loops,
     compiled_normal,
@@ -251,6 +252,7 @@ def share_address(dtype: np.dtype[Any]) -> int:
     function = _make_share(
         fingerprint(
             compiled_blas,
+            compiled_functions,
             compiled_images,
             compiled_loops,
             compiled_normal,
