@@ -8,6 +8,7 @@ from tests.data.nasty import HOUSES, NAMES, N, Nasty, book, comma, rows, write
 
 SUM = sum(HOUSES["price"])
 HALF = N // 2
+RULE = 50 * "-"
 COUNTS = [i % 9 + 1 for i in range(N)]
 
 
@@ -116,6 +117,41 @@ def behind_a_cover(made):
 def filtered(made):
     for number in (5, 6):
         made.active.row_dimensions[number].hidden = True
+
+
+def under_years(made):
+    """A workbook with years in merged cells over the months."""
+    sheet = made.active
+    sheet.merge_cells("A1:A2")
+    sheet.merge_cells("B1:C1")
+    sheet.merge_cells("D1:E1")
+
+
+def sales(*above) -> list[list]:
+    """Rows of names over a shop and its sales in four months."""
+    return [*map(list, above), *([f"s{i % 5}", i + 0.5, i % 7, COUNTS[i], i * 7 % N + 0.25] for i in range(N))]
+
+
+def lines(table) -> str:
+    return "\n".join(",".join("" if cell is None else str(cell) for cell in row) for row in table) + "\n"
+
+
+SALES = {"2023 Jan": [i + 0.5 for i in range(N)], "2023 Feb": [i % 7 for i in range(N)], "2024 Jan": COUNTS}
+YEARS, MONTHS = ("shop", 2023, None, 2024, None), (None, "Jan", "Feb", "Jan", "Feb")
+
+
+def survey_monkey() -> str:
+    top = "Respondent ID,How old are you?,Which of these do you own?,,How satisfied are you?"
+    answers = ",Open-Ended Response,Car,House,Response"
+    people = (f"{118 + i * 7 % N},{20 + i},{'Car' * (i % 2)},{'House' * (i % 3 > 0)},{COUNTS[i]}" for i in range(N))
+    return "\n".join([top, answers, *people]) + "\n"
+
+
+def framed(rule: str, is_closed: bool = True) -> str:
+    """The houses between bars, under a line of dashes."""
+    rows = [" | ".join(f"{cell:>9}" for cell in line.split(",")) for line in write().splitlines()]
+    rows = [f"| {row} |" if is_closed else f" {row} " for row in rows]
+    return "\n".join([rows[0], rule, *rows[1:]]) + "\n"
 
 
 def renamed(*names) -> str:
@@ -244,6 +280,40 @@ EXPORTS = [
     text("kelvin.csv", **added("heat", ["293.15 K", "301 K", "288 K"] * 8, [293.15, 301, 288] * 8)),
     text("metres.csv", **added("length", ["12 m", "4,5 m", "8 m"] * 8, [12, 4.5, 8] * 8, ";")),
     text("months-of-a-term.csv", **added("term", ["12M", "36M", "48M"] * 8, ["12M", "36M", "48M"] * 8)),
+    text(
+        "survey-monkey.csv",
+        survey_monkey(),
+        holds={"How old are you?": [20 + i for i in range(N)], "Which of these do you own? Car": [None, "Car"] * 12},
+        target="How satisfied are you?",
+    ),
+    text("years-over-months.csv", lines(sales(YEARS, MONTHS)), holds=SALES, target="2024 Feb"),
+    Nasty(
+        "years-over-months.xlsx",
+        lambda: book(sales(YEARS, MONTHS), under_years),
+        "accepted",
+        holds=SALES,
+        target="2024 Feb",
+    ),
+    text(
+        "pandas-levels.csv",
+        lines(sales(("year", 2023, 2023, 2024, 2024), ("month", *MONTHS[1:]), ("shop", *[None] * 4))),
+        holds={"shop": [f"s{i % 5}" for i in range(N)], **SALES},
+        target="2024 Feb",
+    ),
+    text(
+        "pandas-levels-alone.csv",
+        lines(sales((None, 2023, 2023, 2024, 2024), MONTHS)),
+        holds={"column_1": [f"s{i % 5}" for i in range(N)], **SALES},
+        target="2024 Feb",
+    ),
+    text(
+        "sap-list.txt",
+        f"Dynamic list display\n\n{RULE}\n{framed(RULE)}{RULE}\n",
+        "1 line above the table left out: Dynamic list",
+    ),
+    text("markdown.txt", framed("|---|:---:|---|---:|")),
+    text("mysql.txt", f"+---+---+\n{framed('+---+---+')}+---+---+\n24 rows in set\n", "1 row at the end is no part"),
+    text("psql.txt", framed("---+---", is_closed=False) + "(24 rows)\n", "1 row at the end is no part"),
     text("qualtrics.csv", qualtrics(), "two rows under the names say more of the columns, and were left out"),
     text(
         "points-among-whole-numbers.csv",

@@ -381,3 +381,15 @@ def test_the_random_mixture_of_splitmix_is_the_published_one():
     # the finaliser of java.util.SplittableRandom: its stream from seed 0 begins with this number
     golden = np.array([0x9E3779B97F4A7C15], np.uint64)
     assert int(hashes.mixed(golden)[0]) == 0xE220A8397B1DCDAF
+
+
+def test_names_over_two_rows_are_joined_in_a_stream_and_a_frame_is_refused(tmp_path):
+    rows = "".join(f"s{i % 5},{i}.5,{i * 7 % 40}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(",2023,\nshop,Jan,Feb\n" + rows)
+    stream = TableStream("t.csv", [tmp_path / "t.csv"])
+    assert stream.columns == ("shop", "2023 Jan", "2023 Feb")
+    piece = next(stream.pieces())
+    assert (len(piece.frame), piece.places.shown(0)) == (40, "3")
+    (tmp_path / "t.csv").write_text("| a | b |\n|---|---|\n" + "".join(f"| {i} | {i} |\n" for i in range(9)))
+    with pytest.raises(DataError, match=r"t.csv: expected a table that can be streamed, got a list in a frame of bars"):
+        TableStream("t.csv", [tmp_path / "t.csv"])

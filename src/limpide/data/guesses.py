@@ -16,6 +16,7 @@ import polars as pl
 
 from limpide.data import encodings, values
 from limpide.data.clocks import is_time
+from limpide.data.joined_names import joined_names
 from limpide.data.numerals import AMBIGUOUS, OUT_OF, guess_decimal, is_numeral
 from limpide.data.reading import Asked
 from limpide.i18n import N_, _
@@ -53,6 +54,7 @@ class TextForm:
     decimal     "." or ","; None where nothing tells
     names       one for each column; made up where the file gives none
     has_header  the first row holds the names
+    n_names     rows that hold them: two or three where the names stand over several
     n_unnamed   columns whose name is empty in the header
     start       lines of the file before the first row
     skip_lines  lines of the file before the first row of values
@@ -72,6 +74,7 @@ class TextForm:
     above: tuple[str, ...]
     types: tuple[type[pl.DataType], ...]
     missing: tuple[str, ...] = ()
+    n_names: int = 1
     is_open: tuple[str, ...] = ()
 
     def sentence(self, encoding: str) -> str:
@@ -82,8 +85,13 @@ class TextForm:
             encoding=encodings.label(encoding),
             delimiter=delimiter,
             mark=_("comma") if self.decimal == "," else _("point"),
-            names=_("names in the first row") if self.has_header else _("no row of names"),
+            names=self._names_sentence(),
         )
+
+    def _names_sentence(self) -> str:
+        if self.n_names > 1:
+            return _("names joined from {n} rows").format(n=self.n_names)
+        return _("names in the first row") if self.has_header else _("no row of names")
 
 
 def guess_form(text: str, is_whole: bool, asked: Asked | None = None) -> TextForm | None:
@@ -112,12 +120,16 @@ def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | 
     cells = [row.cells for row in rows]
     decimal = asked.given.decimal_said or guess_decimal([cell.strip() for row in cells for cell in row])
     before = asked.former.decimal if asked.former else None
+    joined = joined_names(cells, _is_value) if asked.given.header is not False else None
+    if joined is not None:
+        cells = [joined.names, *cells[joined.n_rows :]]
     top = [cell.strip().strip("\ufeff\u200b\u200e\u200f").strip() for cell in cells[0]]
     below = cells[1:]
     if below and all(len(row) == len(top) + 1 and not row[-1].strip() for row in below):
         top.append("")  # every row but that of the names ends with a delimiter
     width = len(top)
-    has_header = _has_header(cells, asked)
+    has_header = joined is not None or _has_header(cells, asked)
+    n_names = joined.n_rows if joined else 1
     body = cells[1:] if has_header else cells
     names = tuple(name or f"column_{i + 1}" for i, name in enumerate(top if has_header else [""] * width))
     columns = [[row[i].strip() for row in body if len(row) > i] for i in range(width)]
@@ -132,10 +144,11 @@ def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | 
         has_header=has_header,
         n_unnamed=top.count("") if has_header else 0,
         start=rows[0].start,
-        skip_lines=rows[0].end if has_header else rows[0].start,
+        skip_lines=rows[n_names - 1].end if has_header else rows[0].start,
         above=above,
         types=types,
         missing=tuple(sorted({cell for row in body for cell in row} & set(values.MISSING_WORDS) - {""})),
+        n_names=n_names,
         is_open=tuple(name for name, column in zip(names, columns) if _may_be_thousands(column, delimiter == ";")),
     )
 

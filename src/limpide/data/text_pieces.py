@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from limpide.data import encodings, guesses, values
+from limpide.data.framed import is_framed
 from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading
 from limpide.data.tidying import name_problems
@@ -45,6 +46,9 @@ class TextPieces:
             expected = _("text in UTF-8, or with one byte for each letter, its lines ended as Unix or Windows do")
             got = encodings.label(encoding) if encoding else _("something else")
             raise DataError(problem(path.name, expected, got, _("save it again as UTF-8")))
+        if is_framed(head.decode(encoding, errors="ignore")):
+            expected, got = _("a table that can be streamed"), _("a list in a frame of bars and dashes")
+            raise DataError(problem(path.name, expected, got, _("save it as CSV")))
         form = guesses.guess_form(encodings.decode_head(head, encoding) or "", is_whole, asked)
         if form is None:
             raise DataError(problem(path.name, _("a table"), _("an empty file")))

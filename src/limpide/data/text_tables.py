@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from limpide.data import encodings, guesses, limits, values
+from limpide.data.framed import is_framed, unframed
 from limpide.data.guesses import TextForm, read_rows
 from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table
@@ -64,6 +65,8 @@ def read_text(where: str, content: bytes, asked: Asked) -> Table:
         encoding = encodings.guess_legacy(content[start : start + HEAD_BYTES]) or "cp1252"
         source = encodings.as_utf8(where, content, encoding)
     source = _unix(source)
+    if is_framed(head_of(source).decode(errors="ignore")):
+        source = unframed(source)
     _check_zeros(where, source)
     limits.check_lines(where, source)
     head = head_of(source)
