@@ -21,6 +21,7 @@ and what to do; an error may carry several problems, so that a user mends a file
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,16 +46,24 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("rleu", ["relu", "tanh"])
     'did you mean "relu"?'
+    >>> did_you_mean("cout", ["Site", "Coût total"])
+    'did you mean "Coût total"?'
     >>> did_you_mean("zzz", ["relu", "tanh"])
     'choose among relu, tanh'
     """
     names = [str(k) for k in known]
-    lowered = {k.lower(): k for k in names}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    if near:
-        return _('did you mean "{name}"?').format(name=lowered[near[0]])
+    plain, asked = {_plain(k): k for k in names}, _plain(name)
+    near = difflib.get_close_matches(asked, plain, n=1, cutoff=0.6)
+    near = near or [word for word in plain if len(asked) > 2 and asked in word]
+    if len(near) == 1:
+        return _('did you mean "{name}"?').format(name=plain[near[0]])
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return _("choose among {names}").format(names=shown)
+
+
+def _plain(name: str) -> str:
+    """A name without capitals and accents."""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(sign))
 
 
 class LimpideError(Exception):

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from limpide.evaluation import format_metric
 from limpide.runs import load
 
 FAST = ["--epochs", "3", "--no-report"]
@@ -38,6 +39,30 @@ def test_on_a_narrow_terminal_the_network_table_stacks_its_counts_and_cuts_nothi
     assert "3·3·1·32·28·28 = 225,792" in flat
     assert "32·14·14·10 + 10 = 62,730" in flat
     assert "63,050 parameters, 288,512 multiply-adds" in flat
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_every_baseline_is_whole(shown, iris, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    run = load(iris)
+    for command in ("show", "evaluate"):
+        _code, out, _err = shown(command, iris, "--lang", "fr")
+        assert "…" not in out
+        for baseline in run.baselines.values():
+            assert format_metric("log_loss", baseline.metrics["log_loss"].value).replace(".", ",") in out
+
+
+def test_on_a_narrow_terminal_the_names_of_columns_are_whole(shown, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = [
+        "heures machine,date commande,prix",
+        *(f"{i * 7919 % 97}.25,20{i % 20 + 10}-0{i % 9 + 1}-11,{i}.5" for i in range(60)),
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    _code, out, _err = shown("data", tmp_path / "t.csv", "--lang", "fr")
+    figures = out.split("écart-type")[1].splitlines()
+    assert any(line.startswith("heures machine ") for line in figures)
+    assert any(line.startswith("date commande ") for line in figures)
 
 
 def test_the_network_as_json_holds_the_layer_table(shown):

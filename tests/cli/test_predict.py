@@ -65,8 +65,21 @@ def test_values_that_are_missing_or_unknown_are_all_named(shown, diabetes):
     assert err.splitlines()[0] == '✗ --set: unknown name "agee"; did you mean "age"?'
     for name, line in zip(missing, err.splitlines()[1:], strict=True):
         assert line == (
-            f"✗ column {name}: expected a value, got none; add --set {name}=VALUE, or {name}= when it is not known"
+            f"✗ column {name}: expected a value, got none; add --set {name}=VALUE, or --set {name}= when it is not "
+            "known"
         )
+
+
+def test_a_name_of_several_words_is_quoted_as_a_shell_wants_it(shown, tmp_path):
+    lines = [
+        "Date of birth,Poids (kg),cost",
+        *(f"19{40 + i}-02-03,{i * 7 % 50 + 0.5},{i * 37 % 80}.5" for i in range(60)),
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    words = ["--target", "cost", "--epochs", "1", "--no-report", "--no-baselines", "--out", tmp_path / "run"]
+    assert shown("train", tmp_path / "t.csv", *words)[0] == 0
+    _code, _out, err = shown("predict", tmp_path / "run", "--set", "Date of birth=1950-02-03")
+    assert "add --set 'Poids (kg)=VALUE', or --set 'Poids (kg)=' when it is not known" in err
 
 
 def test_a_prediction_needs_a_source_or_values_and_not_both(shown, iris):

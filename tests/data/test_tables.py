@@ -361,6 +361,11 @@ def test_a_share_is_the_number_that_people_write(put):
     assert "% is left out of its cells: '1,3 %' is read as 0.013" in texts(notes)
 
 
+def test_the_cell_that_shows_what_became_of_a_share_is_not_zero(put):
+    _frame, notes, *_others = read_table(put("share;b\n0 %;x\n5 %;y\n10 %;y\n"))
+    assert "% is left out of its cells: '5 %' is read as 0.05" in texts(notes)
+
+
 def test_a_line_longer_than_any_row_is_refused_wherever_it_stands(put):
     long = b"a,b\n" + b"1,2\n" * 9 + b"1," * 9_000_000
     with pytest.raises(DataError, match="line 11: expected lines of a table, got a line of more than 16 MB"):

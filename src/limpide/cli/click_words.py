@@ -15,6 +15,8 @@ def click_words() -> list[str]:
         _("Show the version and exit."),
         _("Missing command."),
         _("Missing argument"),
+        _("Missing option"),
+        _("Choose from:\n\t{choices}"),
         _("No such command {name!r}."),
         _("No such option {name!r}."),
         ngettext("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)", 2),

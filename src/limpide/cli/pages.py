@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from limpide.cli.screen import as_command, empty_table, labelled, make_table, natural_width, show_facts, show_notes
+from limpide.cli.screen import (
+    as_command,
+    empty_table,
+    labelled,
+    least_width,
+    make_table,
+    natural_width,
+    show_facts,
+    show_notes,
+)
 from limpide.i18n import _, format_count, format_decimal, format_percent, ngettext
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from limpide.evaluation import Evaluation
     from limpide.job import Job
@@ -105,41 +115,70 @@ def totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
     return sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows)
 
 
-def metrics_table(test: Evaluation, baselines: dict[str, Evaluation], names: Sequence[str] = ()) -> Table:
+def show_metrics(
+    console: Console, test: Evaluation, baselines: Mapping[str, Evaluation], names: Sequence[str] = ()
+) -> None:
     """The metrics with their 95% intervals, beside those of the baselines, the main one first; the best is bold.
 
     names  which metrics; without any, all of them
-    """
-    from rich.text import Text
 
+    On a terminal too narrow for both, the baselines have a table of their own.
+    """
+    table = _metrics_table(test, baselines, names)
+    if not baselines or least_width(table) <= console.width:
+        console.print(table)
+        return
+    console.print(_metrics_table(test, baselines, names, with_baselines=False))
+    console.print()
+    console.print(_metrics_table(test, baselines, names, with_network=False))
+
+
+def _metrics_table(
+    test: Evaluation,
+    baselines: Mapping[str, Evaluation],
+    names: Sequence[str],
+    with_network: bool = True,
+    with_baselines: bool = True,
+) -> Table:
     from limpide.baselines import BASELINES
-    from limpide.evaluation import METRICS, format_metric
 
     title = ngettext("{n} row", "{n} rows", test.n).format(n=format_count(test.n))
     table = empty_table()
-    table.add_column(title)
-    table.add_column(_("network"), justify="right", no_wrap=True)
-    interval = _("{level} interval").format(level=format_percent(0.95))
-    table.add_column(interval, justify="right", no_wrap=True, style="dim")
-    for name in baselines:
+    table.add_column(title, overflow="fold")
+    if with_network:
+        table.add_column(_("network"), justify="right", no_wrap=True)
+        interval = _("{level} interval").format(level=format_percent(0.95))
+        table.add_column(interval, justify="right", no_wrap=True, style="dim")
+    for name in baselines if with_baselines else ():
         label = _(BASELINES[name].label)
         table.add_column(label, justify="right", min_width=max(map(len, label.split())))
     shown = [name for name in test.metrics if name in names or not names]
     for name in sorted(shown, key=lambda name: name != test.main.name):
-        metric = test.metrics[name]
-        values = [metric.value, *(baseline.metrics[name].value for baseline in baselines.values())]
-        sign = 1 if METRICS[name].higher_is_better else -1
-        best = max((sign * value for value in values if value is not None), default=None)
-        own, *others = (
-            Text(format_metric(name, value), style="bold" if value is not None and sign * value == best else "")
-            for value in values
-        )
-        interval = ""
-        if metric.low is not None and metric.high is not None:
-            low, high = format_metric(name, metric.low), format_metric(name, metric.high)
-            interval = _("{low} to {high}").format(low=low, high=high)
-        table.add_row(_(METRICS[name].label), own, interval, *others)
+        shown_name, own, drawn, *others = _metric_cells(name, test, baselines)
+        mine = (own, drawn) if with_network else ()
+        table.add_row(shown_name, *mine, *(others if with_baselines else ()))
     return table
+
+
+def _metric_cells(name: str, test: Evaluation, baselines: Mapping[str, Evaluation]) -> Sequence[str | Text]:
+    """A metric's name, its value, its interval, those of the baselines; the best value is bold."""
+    from rich.text import Text
+
+    from limpide.evaluation import METRICS, format_metric
+
+    metric, definition = test.metrics[name], METRICS[name]
+    values = [metric.value, *(baseline.metrics[name].value for baseline in baselines.values())]
+    sign = 1 if definition.higher_is_better else -1
+    best = max((sign * value for value in values if value is not None), default=None)
+    own, *others = (
+        Text(format_metric(name, value), style="bold" if value is not None and sign * value == best else "")
+        for value in values
+    )
+    interval = ""
+    if metric.low is not None and metric.high is not None:
+        low, high = format_metric(name, metric.low), format_metric(name, metric.high)
+        interval = _("{low} to {high}").format(low=low, high=high)
+    return _(definition.label), own, interval, *others
 
 
 def classes_table(evaluation: Evaluation) -> Table:
@@ -147,11 +186,15 @@ def classes_table(evaluation: Evaluation) -> Table:
     from limpide.evaluation import format_metric
 
     rows = [
-        (label, *(format_metric("f1_macro", row[key]) for key in ("precision", "recall", "f1")), str(row["support"]))
+        (label, *(format_metric("f1_macro", row[key]) for key in ("precision", "recall", "f1")), _support(row))
         for label, row in (evaluation.per_class or {}).items()
     ]
     headers = (_("class"), _("precision"), _("recall"), _("F1"), _("rows"))
     return make_table(headers, rows, right=(1, 2, 3, 4))
+
+
+def _support(row: Mapping[str, float | None]) -> str:
+    return format_count(int(row["support"] or 0))
 
 
 def show_end(console: Console, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -139,7 +140,8 @@ def _row(run: Run, values: Mapping[str, str]) -> dict[str, str | None]:
     problems = [str(UnknownName("--set", name, known)) for name in values if name not in known]
     for name in known:
         if name not in values:
-            mend = _("add --set {name}=VALUE, or {name}= when it is not known").format(name=name)
+            given, unknown = (shlex.quote(f"{name}{value}") for value in ("=VALUE", "="))
+            mend = _("add --set {given}, or --set {unknown} when it is not known").format(given=given, unknown=unknown)
             problems.append(problem(_("column {name}").format(name=name), _("a value"), _("none"), mend))
     if problems:
         raise DataError(*problems)
@@ -284,7 +286,7 @@ def _cells(column: pl.Series) -> list[str]:
 @lang
 def evaluate(folder: str, source: str | None, memory: str | None, reading: dict[str, Any], is_json: bool) -> None:
     """With JSON as with tables: every metric, its interval where there is one, and the confusion matrix."""
-    from limpide.cli.pages import classes_table, evaluation_facts, metrics_table
+    from limpide.cli.pages import classes_table, evaluation_facts, show_metrics
     from limpide.openings import openings_sentence
     from limpide.runs import load
 
@@ -304,7 +306,7 @@ def evaluate(folder: str, source: str | None, memory: str | None, reading: dict[
         origin = _("on the run's own test rows, which training never saw")
         said = _("; ").join((origin, openings_sentence(run.openings)))
         console.print(said, style="dim", soft_wrap=not console.is_terminal)
-    console.print(metrics_table(evaluation, run.baselines if source is None else {}))
+    show_metrics(console, evaluation, run.baselines if source is None else {})
     if evaluation.per_class:
         console.print()
         console.print(classes_table(evaluation))

@@ -81,7 +81,7 @@ def _date(run: Run) -> str:
 @lang
 def show(folder: str, is_json: bool) -> None:
     """The same figures as at the end of its training, and every metric."""
-    from limpide.cli.pages import evaluation_facts, metrics_table, short_network_table, show_end, split_sentence
+    from limpide.cli.pages import evaluation_facts, short_network_table, show_end, show_metrics, split_sentence
     from limpide.cli.understanding import layer_facts
     from limpide.data.columns import TASK_WORDS
     from limpide.openings import openings_sentence
@@ -112,6 +112,6 @@ def show(folder: str, is_json: bool) -> None:
     console.print()
     console.print(short_network_table(run.network))
     console.print()
-    console.print(metrics_table(run.test, run.baselines))
+    show_metrics(console, run.test, run.baselines)
     console.print()
     show_end(console, run)

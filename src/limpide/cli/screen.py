@@ -21,6 +21,7 @@ from limpide.i18n import _
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.measure import Measurement
     from rich.table import Table
 
     from limpide.data.dataset import Note
@@ -165,11 +166,20 @@ def make_table(
 
 def natural_width(table: Table) -> int:
     """The columns of a terminal on which nothing of the table wraps."""
+    return _measured(table).maximum
+
+
+def least_width(table: Table) -> int:
+    """The columns of a terminal on which no word of the table is cut."""
+    return _measured(table).minimum
+
+
+def _measured(table: Table) -> Measurement:
     from rich.console import Console
     from rich.measure import Measurement
 
     console = Console(width=10_000)
-    return Measurement.get(console, console.options, table).maximum
+    return Measurement.get(console, console.options, table)
 
 
 def show_facts(console: Console, facts: Iterable[tuple[str, str]], style: str = "") -> None:

@@ -212,14 +212,14 @@ def _shown(console: Console, source: str, quiet: bool) -> AbstractContextManager
 
 def _show_trained(console: Console, run: Run, quiet: bool, is_json: bool, doctor: Doctor | None = None) -> int:
     """What a training ends with, and its exit code."""
-    from limpide.cli.pages import SHORT, metrics_table, show_end
+    from limpide.cli.pages import SHORT, show_end, show_metrics
 
     if not place().is_first:
         return int(run.stop.reason == "diverged")
     if not quiet:
         if not console.is_terminal:
             console.print()
-        console.print(metrics_table(run.test, run.baselines, SHORT))
+        show_metrics(console, run.test, run.baselines, SHORT)
         console.print()
     if not (quiet and is_json):
         show_end(console, run)

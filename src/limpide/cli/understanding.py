@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from limpide.cli.options import as_json, data_options, lang, reading_options
-from limpide.cli.screen import labelled, make_table, open_console, print_json, printable, show_notes, sparkline
+from limpide.cli.screen import (
+    labelled,
+    least_width,
+    make_table,
+    open_console,
+    print_json,
+    printable,
+    show_notes,
+    sparkline,
+)
 from limpide.i18n import _, format_count, format_number, format_percent, ngettext
 
 if TYPE_CHECKING:
@@ -106,7 +115,7 @@ def data(
     console.print()
     console.print(labelled(printable(answer.name), _(TASK_WORDS[task])), style="bold", end="")
     console.print(f" ({why})", soft_wrap=True)
-    console.print(_classes_table(answer.name, classes) if classes else _numbers_table([answer]))
+    console.print(_classes_table(answer.name, classes) if classes else _numbers_table([answer], console.width))
 
 
 def _draw(folder: Path, dataset: Dataset, classes: dict[str, int], columns: list[ColumnSummary]) -> None:
@@ -181,7 +190,7 @@ def _show_columns(console: Console, columns: list[ColumnSummary]) -> None:
     measured = [c for c in columns if c.histogram]
     if measured:
         console.print()
-        console.print(_numbers_table(measured))
+        console.print(_numbers_table(measured, console.width))
     worded = [c for c in columns if c.top and c.kind in ("category", "boolean")]
     if worded:
         shown = [(c.name, ", ".join(f"{word} {_count(n)}" for word, n in c.top)) for c in worded]
@@ -189,7 +198,8 @@ def _show_columns(console: Console, columns: list[ColumnSummary]) -> None:
         console.print(make_table((_("column"), _("most frequent")), shown))
 
 
-def _numbers_table(columns: list[ColumnSummary]) -> Table:
+def _numbers_table(columns: list[ColumnSummary], width: int) -> Table:
+    """Figures of numbers and dates; without their bars where these leave no room for a name."""
     rows = [
         (
             c.name,
@@ -201,7 +211,10 @@ def _numbers_table(columns: list[ColumnSummary]) -> Table:
         for c in columns
     ]
     headers = (_("column"), _("distribution"), _("mean"), _("std. dev."), _("least"), _("greatest"))
-    return make_table(headers, rows, right=(2, 3, 4, 5), fixed=(1,))
+    wide = make_table(headers, rows, right=(2, 3, 4, 5), fixed=(1,))
+    if least_width(wide) <= width:
+        return wide
+    return make_table(headers[:1] + headers[2:], [row[:1] + row[2:] for row in rows], right=(1, 2, 3, 4))
 
 
 def _classes_table(name: str, classes: dict[str, int]) -> Table:

@@ -16,7 +16,7 @@ import numpy as np
 
 from limpide import seeds
 from limpide.data.dataset import Treated
-from limpide.i18n import _, format_number
+from limpide.i18n import _, format_decimal
 
 KEPT, JUDGED = 5_000, 2_000
 """Training images that are kept, and validation images that the limit is taken from, at most."""
@@ -112,7 +112,7 @@ class Likeness:
             found = [treated[i].doubt] if treated and treated[i].doubt else []
             if distance > 1:
                 text = _("unlike the training images: {times} times the distance that 99 of 100 of them keep")
-                found.append(text.format(times=format_number(distance, 2)))
+                found.append(text.format(times=format_decimal(distance, 2 if distance < 1.1 else 1)))
                 if labels:
                     found.append(_("the nearest is of class {label}").format(label=labels[code]))
             doubts.append(_("; ").join(found))

@@ -339,7 +339,8 @@ def _in_one_unit(text: pl.Series, decimal: str, thousands: str | None, is_mixed:
         number = (number.cast(pl.Float64) / SHARES[found[0]]).round_sig_figs(15).cast(pl.String)
     if found:
         is_shown = (unit == found[0]).fill_null(False)
-        row = int(((is_shown & (number != "0")) if (number != "0").any() else is_shown).arg_max() or 0)
+        is_telling = is_shown & (number.cast(pl.Float64, strict=False) != 0).fill_null(False)
+        row = int((is_telling if is_telling.any() else is_shown).arg_max() or 0)
         notes.append(_left_out(str(text.name), found[0], text[row], number[row]))
     is_stray = text.is_not_null() & number.is_null()
     series = number.fill_null(text) if is_stray.any() else values.typed(number)
