@@ -270,3 +270,13 @@ def test_the_command_shows_a_step_and_the_way_to_the_next(houses, capsys, tmp_pa
 def test_a_french_page_writes_french_numbers(houses):
     set_language("fr")
     assert re.search(r"<mn>\d+,\d+</mn>", houses.explain(row=0).html())
+
+
+def test_a_number_that_stands_among_words_is_shown_as_the_others_are(tmp_path):
+    lines = ["hours;price;cost"]
+    lines += [f"{'n.c.' if i % 20 == 4 else f'{i},5'};{i * 13 % 80},25;{i * 37 % 80},1" for i in range(80)]
+    (tmp_path / "costs.csv").write_text("\n".join(lines))
+    run = lp.train(tmp_path / "costs.csv", target="cost", network="2 tanh", epochs=1, save=False, baselines=False)
+    set_language("fr")
+    assert run.explain(row=3).sample.cells == {"hours": "3,5", "price": "39,25"}
+    assert run.explain(row=4).sample.cells == {"hours": "n.c.", "price": "52,25"}

@@ -58,10 +58,15 @@ def sample_of(
     if isinstance(preparation, ImagePreparation):
         image = np.asarray(inputs[0])
         return Sample(number, {}, shown, to_png_base64(image), _pixels(preparation, image), answer)
-    row = inputs.row(0, named=True)
-    cells = {name: _shown(row[name]) for name in preparation.column_names}
+    cells = {treatment.column: _shown(_cell(treatment, inputs[treatment.column])) for treatment in preparation.treatments}
     made = [expression for treatment in preparation.treatments for expression in _features(treatment, inputs)]
     return Sample(number, cells, shown, "", lambda index: made[index[0]], answer)
+
+
+def _cell(treatment: Treatment, series: pl.Series) -> Any:
+    """The one cell; a number where words stand among the numbers of its column, and these are texts as well."""
+    number = treatment.read(series)[0] if isinstance(treatment, NumberTreatment) else None
+    return series[0] if number is None or not isinstance(series[0], str) else number
 
 
 def _shown(value: Any) -> str:
