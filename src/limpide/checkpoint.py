@@ -161,7 +161,7 @@ def write_folder(folder: Path, write: Callable[[Path], None], option: str = "--o
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+        raise RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error))) from None
     try:
         write(beside)
         # mkdtemp makes folders private; this one gets the rights that any other would
@@ -172,7 +172,7 @@ def write_folder(folder: Path, write: Callable[[Path], None], option: str = "--o
             folder.rmdir()
         beside.rename(folder)
     except OSError as error:
-        raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+        raise RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error))) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return folder
@@ -183,7 +183,7 @@ def check_free(folder: Path, option: str = "--out") -> None:
     try:
         in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
-        raise RunError(problem(str(folder), _("a folder that can be written"), str(error))) from None
+        raise RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error))) from None
     if in_use:
         mend = _("name another with {option}").format(option=option)
         raise RunError(problem(str(folder), _("a new or empty folder"), _("one that is in use"), mend))

@@ -251,4 +251,4 @@ def _lock(place: Path) -> IO[bytes]:
 
 def _cannot_write(folder: Path, error: OSError) -> RunError:
     mend = _("make room, or name another")
-    return RunError(problem(str(folder), _("a folder that can be written"), str(error), mend))
+    return RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error), mend))

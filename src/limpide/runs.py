@@ -472,7 +472,8 @@ def _check_is_run(folder: Path) -> None:
             )
         )
     check_trained(folder)
-    raise RunError(problem(where, _("a run folder"), _("one without metrics.json"), _("name the folder of a run")))
+    got = _("a file") if folder.is_file() else _("one without metrics.json")
+    raise RunError(problem(where, _("a run folder"), got, _("name the folder of a run")))
 
 
 def _check_whole(folder: Path, recipe: Recipe, n_epochs: int, expected: int) -> None:

@@ -1,6 +1,7 @@
 """`limpide check`: what was looked at, the numbers behind it, and the exit code."""
 
 import json
+import shutil
 
 
 def test_a_check_shows_the_gradients_layer_by_layer_and_the_engines_update_by_update(shown, iris):
@@ -53,3 +54,19 @@ def test_a_folder_that_is_no_run_is_refused(shown, tmp_path):
     code, out, err = shown("check", tmp_path)
     assert (code, out) == (2, "")
     assert err == f"✗ {tmp_path}: expected a run folder, got one without metrics.json; name the folder of a run\n"
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n1,2\n")
+    code, out, err = shown("show", table)
+    assert (code, out) == (2, "")
+    assert err == f"✗ {table}: expected a run folder, got a file; name the folder of a run\n"
+
+
+def test_a_figure_that_finds_no_place_says_so(shown, iris, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(iris, copy)
+    (copy / "figures").write_text("a file stands in its place")
+    code, out, err = shown("figure", copy, "loss")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"✗ {copy / 'figures'}: expected a folder that can be written, got File exists; name another with --out\n"
+    )

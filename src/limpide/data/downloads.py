@@ -79,7 +79,9 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MissingData(
-            problem(str(folder), _("a folder that can be written"), str(error), _set_elsewhere(folder))
+            problem(
+                str(folder), _("a folder that can be written"), error.strerror or str(error), _set_elsewhere(folder)
+            )
         ) from None
     part = folder / f"{remote.name}.part"
     answers = []

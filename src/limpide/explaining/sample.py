@@ -58,7 +58,9 @@ def sample_of(
     if isinstance(preparation, ImagePreparation):
         image = np.asarray(inputs[0])
         return Sample(number, {}, shown, to_png_base64(image), _pixels(preparation, image), answer)
-    cells = {treatment.column: _shown(_cell(treatment, inputs[treatment.column])) for treatment in preparation.treatments}
+    cells = {
+        treatment.column: _shown(_cell(treatment, inputs[treatment.column])) for treatment in preparation.treatments
+    }
     made = [expression for treatment in preparation.treatments for expression in _features(treatment, inputs)]
     return Sample(number, cells, shown, "", lambda index: made[index[0]], answer)
 
