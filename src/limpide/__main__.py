@@ -1,4 +1,4 @@
-"""The door of the command line: streams and language first, for click chooses its own words where it is imported."""
+"""Where the command line begins. Streams and language come first: click chooses its language when it is imported."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from limpide.i18n import _
 NEAREST = str.maketrans("·×–—’«»→✗█▁▂▃▄▅▆▇", '*x--\'"">x#.:-=+*%') | {ord("œ"): "oe"}
 """What stands for a character that a narrow encoding lacks, where taking off its accent is not enough."""
 
-UNLOOKED = 100_000
-"""New objects after which Python looks for garbage; else 700."""
+GARBAGE_AFTER = 100_000
+"""New objects after which Python looks for garbage; its own default is 700."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _look_less_for_garbage()
     if arguments is None and not sys.warnoptions:
-        # what a library warns of is for its developers; ours is said in words of our own
+        # libraries warn their developers; what users should know is said in words of our own
         warnings.simplefilter("ignore")
     try:
         _widen_streams()
@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _look_less_for_garbage() -> None:
-    """What is imported stays to the end: to look through it for garbage over and over, and once more at the end, is a
-    sixth of the time of a short command."""
-    gc.set_threshold(UNLOOKED)
+    """Look for garbage seldom, and not at all at exit: what is imported stays anyway, and going through it again and
+    again takes a sixth of the time of a short command."""
+    gc.set_threshold(GARBAGE_AFTER)
     atexit.register(gc.freeze)
 
 

@@ -1,11 +1,11 @@
 """The weights that an epoch is measured by: the trainer's own, or their mean over the epochs.
 
-The last updates throw the weights about, each batch its own way; their mean lies nearer the middle. With a share `a`
-above 0 the mean moves at the end of every epoch, and began with nothing, for which it is corrected:
+The last updates push the weights about, each batch its own way; their mean lies nearer the middle. With a share `a`
+above 0 the mean is moved at the end of every epoch. It starts at zero, which the division below makes up for:
 
     mean ← a mean + (1 - a) weights        measured and kept: mean / (1 - a^t) after t epochs
 
-So epoch k counts (1 - a) a^(t - k) / (1 - a^t), the last one most. The updates themselves know nothing of it.
+So epoch k counts (1 - a) a^(t - k) / (1 - a^t), the last one most. The updates themselves are not affected.
 
 Source  Polyak & Juditsky 1992; with these shares Kingma & Ba 2015, section 7.2
 """
@@ -24,7 +24,7 @@ from limpide.nn.optimizers import SGD, Optimizer
 class Averaged:
     """A trainer, and what its epochs are measured with.
 
-    trainer  learns
+    trainer  the one that learns
     share    of the mean so far; 0 measures the trainer's own weights
     state    the mean, corrected, in the names of a trainer's state (weights, and what batch norm keeps of its inputs)
              with the number of its epochs; empty where the share is 0
@@ -36,14 +36,14 @@ class Averaged:
         self.share = share
         self.state: Tree = {}
         if share:
-            # it never trains, but measures the mean and hands it out
+            # a second trainer, which never trains: it holds the mean, to measure it and to hand it out
             self._holder = open_trainer(SGD())
             own = self.trainer.state()
             self.state = {name: own[name] for name in own if name == "params" or name.startswith("buffer/")}
             self.state["epochs"] = np.array(0)
 
     def take(self, state: Mapping[str, np.ndarray]) -> None:
-        """Let an epoch count that ended with this state of the trainer."""
+        """Take an epoch into the mean, by the state of the trainer at its end."""
         if not self.share:
             return
         epochs = int(self.state["epochs"]) + 1

@@ -137,7 +137,7 @@ _FEW_ROWS = 100
 """Of a class."""
 _MIN_ROWS = 1_000
 _WORTH_THREADS = 2e6
-"""Below this work threads only wait for each other: on a busy machine, up to 200 times the time of one."""
+"""Below this much work threads wait for each other: on a busy machine they take up to 200 times as long as one."""
 
 
 def fit_baselines(
@@ -212,7 +212,7 @@ def verdict(task: str, network: Evaluation, baselines: Mapping[str, Evaluation])
     """Whether the network beats the best baseline, with figures, and what it means when it does not.
 
     The judge is the 95% interval of the difference in the main metric on the same test rows, drawn in pairs.
-    Evaluations without draws (read from a file, or made without intervals) leave the figures to speak.
+    Of evaluations without draws (read from a file, or made without intervals) only the figures are told.
     """
     measured = {name: e for name, e in baselines.items() if e.main.value is not None}
     if network.main.value is None or not measured:

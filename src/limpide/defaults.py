@@ -24,20 +24,20 @@ TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
 FEW_ROWS = 1_000
 VALIDATION_SHARE_OF_FEW = 0.15
-"""Of fewer rows, or when to stop is a matter of luck; of more, a tenth tells it and leaves the rest to learn from."""
+"""With few rows a smaller share would make early stopping a matter of luck; with more, a tenth is enough."""
 
 AVERAGE = 0.8
 """Share of the mean so far in the mean of the weights over the epochs: it looks back on five of them or so."""
 
 SMALL_START, SMALL_START_RATE = "pytorch 0.5", 0.003
-"""Of regressions: units that start small start nearly straight, so less of the noise is learned. They bend late: at the
-usual rate training may stop before."""
+"""For regressions. Units with small weights begin nearly straight, so less of the noise is learned. They bend late: at
+the usual rate, training might stop before they do."""
 
 SMALL_START_NEEDS = ("network.layers", "optimizer.name", "optimizer.rate")
-"""What must be left open for a small start: it was measured with the layers and the rate above."""
+"""Keys that the user must leave open for a small start: it was measured with the default layers and the rate above."""
 
 MOST_UPDATES = 30_000
-"""Updates after which a default training has had its chance; early stopping nearly always comes first."""
+"""Updates that a training is given by default; early stopping nearly always comes first."""
 
 CONVOLUTION_SIDE = 12
 """Images at least this high and wide get convolutions."""

@@ -64,7 +64,8 @@ def neighbours() -> int:
 
 
 def lost(why: str) -> ProcessLost:
-    """The error of a job that one of its processes has left; no signal is heard any more while its state is kept."""
+    """The error of a job that has lost one of its processes; from here on signals are ignored, so that its state can be
+    written."""
     here = place()
     if here.is_first and here.is_shared and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,7 +1,7 @@
 """What is measured at the end of every epoch, in microseconds: the loss, and a metric or two.
 
-A small training is mostly that. So what stays the same from one epoch to the next is worked out once, and the parts are
-read together: NumPy takes hardly longer for the rows of two than for those of one.
+This is most of the time that a small training takes. So what stays the same from one epoch to the next is worked out
+once, and the parts are read together: NumPy takes hardly longer for the rows of two parts than for those of one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Gauge:
     def read(self, outputs: Sequence[np.ndarray]) -> list[Reading]:
         """Loss and metrics of each part, from what the network gives for `x`; no metrics where a loss is not finite.
 
-        An overflow on the way is the caller's to look for: NumPy is told to be silent.
+        NumPy does not warn of an overflow on the way: whether the losses are finite is for the caller to check.
         """
         raw = np.concatenate(outputs)
         with np.errstate(over="ignore", invalid="ignore"):

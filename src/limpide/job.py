@@ -42,7 +42,7 @@ FEW_ROWS = 20
 """Below this many test rows a run is warned of."""
 
 FEW_CELLS = 200_000
-"""Of a table with no more than these a thread costs more than it spares, and so does preparing its parts one by one."""
+"""Up to this many cells of a table a thread costs more than it saves, and so does preparing the parts one by one."""
 
 RARE = 0.25
 """A class with less than this part of an even share of the rows is called rare: 12.5% of two, 2.5% of ten."""
@@ -140,7 +140,7 @@ def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
     recipe = recipe_of(source, **options)
     recipe.check()
     if ENGINES.get(recipe.engine, "").partition(":")[0] not in (*sys.modules, ""):
-        # loading an engine takes longer than reading many a file: the one beside the other
+        # loading an engine may take longer than reading the data: both are done at once
         Thread(target=_load, args=(recipe,)).start()
     is_given = dataset is not None or not isinstance(source, (Recipe, str, os.PathLike))
     stream = None if is_given and not recipe.data.stream else open_stream(recipe)
@@ -195,7 +195,7 @@ def _prepare_loaded(choices: Choices, dataset: Dataset) -> Prepared:
         said = _guarded(choices.recipe, dataset, parts, task, len(parts.train))
     else:
         with ThreadPoolExecutor(1) as beside:
-            # the guard needs the split alone: on a million rows it costs nothing beside the fitting
+            # the guard needs no more than the split: beside the fitting it costs no time
             guarded = beside.submit(_guarded, choices.recipe, dataset, parts, task, len(parts.train))
             preparation, target = _fit_preparation(choices.recipe, dataset, parts, task, centring)
         said = guarded.result()
@@ -217,7 +217,7 @@ def _prepare_streamed(choices: Choices, stream: TableStream) -> Prepared:
 
 
 def _load(recipe: Recipe) -> None:
-    # what is wrong with it is said where it is chosen
+    # whatever is wrong with it is told when it is chosen
     with suppress(LimpideError, ImportError):
         engine = get_engine(recipe.engine)
         if isinstance(engine, LoadsCode) and recipe.precision != "mixed":
@@ -296,7 +296,7 @@ def _fewer(recipe: Recipe, parts: Split) -> Split:
 
 
 def _guarded(recipe: Recipe, dataset: Dataset, parts: Split, task: Task, n_train: int) -> list[Note]:
-    """What the leak guard says; the one leak that cannot be is said too.
+    """What the leak guard says, and why the preparation cannot leak: it is fitted after the split.
 
     n_train  how many rows the preparation is fitted on
     Raises   LeakError  with every leak that is not accepted

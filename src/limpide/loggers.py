@@ -1,4 +1,4 @@
-"""Where else a training is written down while it goes: a CSV file, TensorBoard, MLflow.
+"""Where else a training is recorded while it goes on: a CSV file, TensorBoard, MLflow.
 
 A logger is a watch (`training.train` calls it before the first epoch and after each) with a `close`.
 
@@ -38,7 +38,7 @@ class Logger(Protocol):
         ...
 
     def close(self, run: Run | None) -> None:
-        """The end: the run as measured, or None when the training failed."""
+        """The training is over: with its run, or None when it failed."""
         ...
 
 

@@ -88,7 +88,7 @@ def train_many(
 
 
 def _plain(source: Any) -> Any:
-    """The source as it can be sent to any process: a frame, which may hold what cannot, as columns and nothing else."""
+    """The source as it can be sent to any process: of a frame, which may hold what cannot, the columns alone."""
     if source is None or isinstance(source, str | os.PathLike | Dataset | tuple | np.ndarray):
         return source
     return from_frame(source)

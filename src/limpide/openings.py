@@ -1,7 +1,7 @@
 """How often the test set of a run was looked at: once by the training, and each time since.
 
-A test set measures something once. Who looks again and again, and changes the network in between, fits it to the test
-rows; so every later look is counted in the run folder, and the count shown beside the figures.
+A test set measures something once. To look again and again, and to change the network in between, is to fit it to the
+test rows; so every later look is counted in the run folder, and the count is shown beside the figures.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What pairs of scores say: is one better, are both as good as equal, or would more pairs be needed.
+"""What pairs of scores say: is one better, are both practically equal, or would it take more pairs to tell.
 
-A pair is two scores taken under the same seed. One interval is read twice: it leaves zero out, and one side is
-better; it stays within the zone of practical equality, and the two are as good as equal; else nothing is shown.
+A pair is two scores taken under the same seed. One interval answers both questions: where it leaves zero out, one side
+is better; where it stays within the zone of practical equality, the two are equal; else nothing is shown.
 """
 
 from __future__ import annotations
@@ -158,10 +158,10 @@ def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
 def look_level(look: int, is_planned: bool, alpha: float = ALPHA) -> float:
     """The level of one look at scores to which more are added for as long as nothing is found.
 
-    Who looks after every few seeds, and stops when the difference looks real, is fooled far more often than at one
-    look. Planned looks share alpha: alpha/2, alpha/4, alpha/8, ...; however they hang together, their sum bounds the
-    chance that any of them is wrong. One look and no more has all of alpha; looks that were not planned but came all
-    the same are judged like planned ones from the second on: together at most 1.5 alpha.
+    To look after every few seeds, and to stop when the difference looks real, is to be wrong far more often than at one
+    look. Planned looks share alpha: alpha/2, alpha/4, alpha/8, ...; however they depend on one another, their sum
+    bounds the chance that any of them is wrong. A single look has all of alpha. Looks that come all the same,
+    unplanned, are judged like planned ones from the second on: together at most 1.5 alpha.
 
     look        from 1
     is_planned  whether further looks were foreseen from the start

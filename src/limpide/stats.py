@@ -21,7 +21,7 @@ Statistic = Callable[[Float[np.ndarray, "draws rows"]], Float[np.ndarray, "draws
 """From row weights to values; NaN where the weights leave a statistic undefined."""
 
 BOOTSTRAP_ROWS = 2_000
-"""Up to here rows are drawn with replacement; beyond, the normal law holds and the jackknife costs 20 times less."""
+"""Up to so many rows the bootstrap; beyond, statistics are nearly normal, and the jackknife costs 20 times less."""
 
 JACKKNIFE_GROUPS = 50
 UNDEFINED_SHARE = 0.05

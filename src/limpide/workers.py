@@ -1,7 +1,7 @@
 """Where one of many trainings is done: in this process, or in one of its own.
 
-A process of its own ends with this one, and by itself when it has had nothing to do for a while: until then it is kept
-for the trainings to come, for starting it takes as long as many a small training.
+Such a process ends with this one, and by itself when it has had nothing to do for a while: until then it is kept for
+the trainings to come, because starting one takes as long as a small training.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ START = (
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 READ_AT_START = ("LIMPIDE_", "NUMBA_", "CUDA_", "TORCH", "XDG_", "HOME", "TMPDIR")
-"""How the variables begin that a process reads once: where they have changed, none that was kept is taken."""
+"""How the variables begin that a process reads once, at its start: where one has changed, no kept process is used."""
 
 REST_SECONDS, RESTED = 30.0, 75
 """After how long without work a process ends, and the code it ends with."""
@@ -131,7 +131,7 @@ class Here:
 
 
 class Elsewhere:
-    """Has a process of its own train: one that was kept, or a new one; another where it was killed."""
+    """Trains in a process of its own: one that was kept, or a new one; where it was killed, another."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms

@@ -40,11 +40,11 @@ def explain(
 ) -> Explanation:
     """One step of a run opened: each number with the arithmetic that made it.
 
-    Without more it is the first update of the training. The weights of any other are come by in training again, from
-    the start or from a checkpoint: the recipe gives the same bits.
+    Where nothing more is asked, it is the first update of the training. To reach any other, the training is made
+    again, from the start or from a checkpoint: the recipe gives the same bits.
 
     row     a row of the data: alone under the weights of the run, or with `epoch` in the update that visits it
-    values  a row of one's own, by column; with the target's name its answer too
+    values  a row of your own, by column; with the target among them, its answer too
     epoch   from 1; without `step` its first update
     step    the update within the epoch, from 1; without `epoch` within the whole training
     sample  which row of the batch is followed, from 0
