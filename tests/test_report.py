@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import polars as pl
 import pytest
 
 import limpide as lp
@@ -181,6 +182,14 @@ def test_a_run_without_baselines_or_notes_has_a_report(costs):
     page = Page(render_report(replace(costs, baselines={}, notes=[], examples=[], inferences=[])))
     assert "beside simpler models" in page.text
     assert "#worst" not in [attributes["href"] for attributes in page.all("a")]
+
+
+def test_a_run_whose_rows_leave_every_r2_undefined_has_a_report(tmp_path):
+    """One row in each part: no metric has a value in any epoch, nor beside the baselines."""
+    frame = pl.DataFrame({"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]})
+    run = lp.train(frame, target="y", epochs=3, out=tmp_path / "run", engine="numpy")
+    assert [epoch.validation["r2"] for epoch in run.history] == [None] * 3
+    assert (tmp_path / "run" / "report.html").is_file()
 
 
 def test_a_report_without_a_place_is_refused(costs, tmp_path):

@@ -55,7 +55,7 @@ def baselines(evaluation: Evaluation, others: dict[str, Evaluation], name: str) 
         axes = sheet.axes(0.25 + text_width(names), 0.55, right=0.3 + text_width(values))
         grid(axes, "x")
         axes.spines["left"].set_visible(False)
-        axes.set(xlim=(low, high), ylim=(len(measured) - 0.5, -0.5))
+        axes.set(xlim=(low, high), ylim=(max(len(measured), 1) - 0.5, -0.5))
         if ours.low is not None and ours.high is not None:
             axes.axvspan(ours.low, ours.high, color=BLUE, alpha=0.1, linewidth=0)
         for place, (_word, metric) in enumerate(measured):

@@ -136,6 +136,8 @@ def _mark_best(axes: Axes, best: int, epochs: Sequence[int], drawn: Sequence[tup
         color=MUTED,
         ha=side,
     )
+    if not drawn:
+        return
     _word, colour, curve = drawn[-1]
     axes.plot([best], [curve[epochs.index(best)]], "o", color=colour, markeredgecolor=PAPER, markersize=8, zorder=5)
 
