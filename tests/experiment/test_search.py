@@ -4,6 +4,7 @@ import json
 import random
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import limpide as lp
@@ -353,3 +354,13 @@ def test_a_line_cut_short_by_a_power_failure_is_taken_away(crew, tmp_path):
 def test_a_seed_outside_a_recipe_is_refused():
     with pytest.raises(RecipeError, match="seed"):
         search("iris", **QUICK, seed=-1)
+
+
+def test_where_the_metric_is_defined_nowhere_a_search_says_why_and_draws_nothing():
+    pytest.importorskip("optuna")
+    frame = pl.DataFrame({"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]})
+    terms = {"method": "grid", "repeats": 1, "fresh": 1, "workers": 1, "save": False}
+    found = lp.search(frame, space={"rate": [0.1, 0.01]}, **terms, target="y", epochs=2, engine="numpy")
+    assert found.troubles() == ["failed: trial 1, 2: the metric is not defined on these rows"]
+    assert found.verdict == "Nothing was found: no trial came to its end."
+    assert found.verdict in found._repr_html_()

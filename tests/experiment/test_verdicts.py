@@ -4,6 +4,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
+import polars as pl
 import pytest
 
 from limpide import i18n
@@ -170,3 +171,20 @@ def test_variants_on_other_rows_are_found_out(shown):
     a, b, *_ = shown.settled.values()
     with pytest.raises(RecipeError, match="data: expected the same"):
         check_same_rows([a, replace(b, data="0" * 64)])
+
+
+@pytest.fixture
+def three_rows():
+    """One row in each part: R² is defined in no training."""
+    return pl.DataFrame({"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]})
+
+
+def test_where_the_metric_is_defined_nowhere_a_comparison_says_why_and_draws_nothing(three_rows):
+    options = {"target": "y", "epochs": 2, "engine": "numpy", "workers": 1}
+    found = compare(three_rows, vary={"activation": ["relu", "tanh"]}, seeds=2, out="kept", **options)
+    assert found.verdict == "Nothing is shown: every variant failed under some seed."
+    reason = "failed under 2 of 2 seeds, so nothing is claimed of it: the metric is not defined on these rows"
+    assert found.troubles() == [f"relu {reason}", f"tanh {reason}"]
+    assert found.figures.names() == []
+    assert found.verdict in found._repr_html_()
+    assert reason in (found.path / "report.html").read_text("utf-8")

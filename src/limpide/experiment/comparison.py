@@ -139,7 +139,8 @@ class Comparison:
             bottom, top = METRICS[self.terms.metric].bounds
             if isfinite(half):
                 low, high = max(mean - half, bottom), min(mean + half, top)
-        failed = {seed: score.error for seed, score in of.items() if score.error}
+        undefined = _("the metric is not defined on these rows")
+        failed = {seed: score.error or undefined for seed, score in of.items() if seed not in values}
         done = [score for score in of.values() if not score.error]
         return Row(
             name,
@@ -327,7 +328,8 @@ class Comparison:
         """The verdict and every score, in a notebook."""
         from html import escape
 
-        return f"<p><strong>{escape(self.verdict)}</strong></p>{self.figures.scores().svg()}"
+        shown = self.figures.scores().svg() if "scores" in self.figures.names() else ""
+        return f"<p><strong>{escape(self.verdict)}</strong></p>{shown}"
 
 
 def _by_seed(values: Mapping[int, Any]) -> dict[str, Any]:

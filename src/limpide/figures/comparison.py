@@ -122,10 +122,11 @@ class ComparisonFigures:
 
     def names(self) -> list[str]:
         """The figures that this comparison can show."""
-        standings = self.comparison.standings
-        names = ["scores"] if any(row.scores for row in self.comparison.rows) else []
-        names += ["differences"] if any(pair.difference.n for pair in standings.pairs) else []
-        return names + (["progress"] if self.comparison.common_loss is not None else [])
+        if not any(row.scores for row in self.comparison.rows):
+            return []
+        has_pairs = any(pair.difference.n for pair in self.comparison.standings.pairs)
+        has_progress = self.comparison.common_loss is not None
+        return ["scores", *["differences"] * has_pairs, *["progress"] * has_progress]
 
     def scores(self) -> Picture:
         """The score of every variant under every seed, its mean and the interval of the mean."""

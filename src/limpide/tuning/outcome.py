@@ -367,7 +367,8 @@ class Search:
         """The verdict and the trials, in a notebook."""
         from html import escape
 
-        return f"<p><strong>{escape(self.verdict)}</strong></p>{self.figures.history().svg()}"
+        shown = self.figures.history().svg() if "history" in self.figures.names() else ""
+        return f"<p><strong>{escape(self.verdict)}</strong></p>{shown}"
 
 
 def show_value(value: Any) -> str:
