@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import limpide as lp
-from limpide.errors import Diverged, LimpideError, RecipeError, RunError, ShapeError, UnknownName
+from limpide.errors import DataError, Diverged, LimpideError, RecipeError, RunError, ShapeError, UnknownName
 from limpide.evaluation import quick_metrics
 from limpide.gauges import Gauge
 from limpide.history import Stop
@@ -281,6 +281,12 @@ def test_unknown_names_are_answered_with_the_nearest():
         prepare("iris", target="specis")
     with pytest.raises(LimpideError, match='did you mean "numpy"'):
         prepare("iris", engine="nunpy")
+
+
+def test_nothing_to_train_on_is_told_as_such():
+    """None is what pandas gives for `frame.dropna(inplace=True)`."""
+    with pytest.raises(DataError, match=r"^data: expected a file, .* or a recipe, got nothing$"):
+        lp.train(None)
 
 
 def test_predictions_are_in_the_targets_own_words_and_unit(iris_run):

@@ -29,7 +29,7 @@ from limpide.data.streams import TableStream
 from limpide.defaults import Choices, loss_of, settle_network, settle_split, settle_training
 from limpide.engines.base import ENGINES, LoadsCode, get_engine
 from limpide.engines.choosing import Choice, choose_engine
-from limpide.errors import LimpideError, RecipeError, UnknownName, problem
+from limpide.errors import DataError, LimpideError, RecipeError, UnknownName, problem
 from limpide.history import Inference
 from limpide.i18n import _, format_count, format_percent, ngettext
 from limpide.nn.losses import Loss
@@ -90,8 +90,11 @@ class Job:
 def recipe_of(source: Any, **options: Any) -> Recipe:
     """The recipe of a source: a recipe, a `.toml` file, or anything `open_source` takes, with flat options changed.
 
-    Raises  RecipeError with every problem
+    Raises  RecipeError with every problem; DataError for None, which a frame that was lost on the way may be
     """
+    if source is None:
+        expected = _("a file, the name of a data set, a frame or a recipe")
+        raise DataError(problem(_("data"), expected, _("nothing")))
     if isinstance(source, Recipe):
         return source.replace(**options)
     if isinstance(source, (str, os.PathLike)):

@@ -7,6 +7,7 @@ import pytest
 import limpide as lp
 from limpide.doctor import rates
 from limpide.doctor.rates import _range
+from limpide.errors import InputError
 
 
 def best_loss(source, **options):
@@ -65,3 +66,8 @@ def test_the_curve_is_a_picture():
     assert "<svg" in picture.svg()
     assert "iris" in picture.title
     assert rates.N_UPDATES == 200
+
+
+def test_at_least_one_update_is_asked_for():
+    with pytest.raises(InputError, match=r"^updates: expected a number of at least 1, got 0$"):
+        lp.find_rates("iris", updates=0)

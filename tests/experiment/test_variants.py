@@ -71,6 +71,12 @@ def test_a_network_without_hidden_activation_has_none_to_replace():
         with_activation(Network.parse("4, 3"), "tanh")
 
 
+@pytest.mark.parametrize("sources", [(), ({},)])
+def test_no_source_at_all_is_refused(sources):
+    with pytest.raises(RecipeError, match=r"^what is compared: expected something to compare, got nothing$"):
+        compare(*sources)
+
+
 def test_the_same_recipe_twice_is_nothing_to_compare():
     with pytest.raises(RecipeError, match="variant b: expected another recipe, got the same as a"):
         make_variants([{"a": "iris", "b": "iris"}], {}, {})

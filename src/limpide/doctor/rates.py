@@ -13,6 +13,7 @@ import numpy as np
 
 from limpide import seeds
 from limpide.engines.base import get_engine
+from limpide.errors import InputError, problem
 from limpide.i18n import _, format_count, format_number
 from limpide.job import Job, prepare
 from limpide.nn.network import Parameters
@@ -99,10 +100,12 @@ def find_rates(source: Any, *, updates: int = N_UPDATES, **options: Any) -> Swee
     """Train for a few updates at rates from 0.000001 to 10, and say in which range the loss falls.
 
     source   a recipe, a `.toml` file, or anything `open_source` takes
-    updates  how many
+    updates  how many, from 1
     options  flat names of a recipe's keys: `limpide.recipe.OPTIONS`
-    Raises   as `limpide.job.prepare`
+    Raises   InputError for no update at all; else as `limpide.job.prepare`
     """
+    if updates < 1:
+        raise InputError(problem("updates", _("a number of at least {bound}").format(bound=1), str(updates)))
     return sweep(prepare(source, **options), updates)
 
 

@@ -105,6 +105,8 @@ def make_variants(
             raise RecipeError(problem(_("knob {name}").format(name=knob), _("different values"), repr(twice)))
     variants = []
     recipes = _recipes(sources, options)
+    if not recipes:
+        raise RecipeError(problem(_("what is compared"), _("something to compare"), _("nothing")))
     for name, recipe in recipes.items():
         for values in product(*vary.values()):
             chosen = dict(zip(vary, values, strict=True))

@@ -274,10 +274,10 @@ class Figures:
         return Rows.of(self._opened)
 
     def _evaluation(self, part: Part) -> Evaluation:
+        """The measures of a part; UnknownName where it was not measured."""
         parts = self.run.evaluations
         if part not in parts:
-            expected = _('an evaluation of the "{part}" rows').format(part=part)
-            raise RunError(problem("figures.figures", expected, self.run.task, ", ".join(parts)))
+            raise UnknownName("part", part, parts)
         return parts[part]
 
     def _check(self, name: str) -> None:
