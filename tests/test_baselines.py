@@ -303,3 +303,10 @@ def test_the_largest_seed_is_a_seed_for_every_baseline():
     x, y, x_test, _y_test = prepared(datasets.load_diabetes)
     large, small = (fit_baselines("regression", x[:60], y[:60], x_test, seed)[0] for seed in (2**63 - 1, 2**32 - 1))
     np.testing.assert_array_equal(large["gradient_boosting"], small["gradient_boosting"])
+
+
+@pytest.mark.parametrize(
+    ("ends", "decimals"), [((0.012, 0.3), 3), ((0.0003, 0.046), 4), ((0.0, 0.2), 3), ((-1e-9, 0.2), 7)]
+)
+def test_the_ends_of_an_interval_show_on_which_side_of_zero_they_lie(ends, decimals):
+    assert baselines._decimals(ends, 3) == decimals

@@ -7,7 +7,7 @@ They are honest: no weaker than scikit-learn's defaults, where there is time for
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import ceil
@@ -290,20 +290,20 @@ def _figures(network: Evaluation, baseline: Evaluation) -> str:
         )
     if difference is None or not all(np.isfinite(difference)):
         return text
-    scale, decimals = (100, 1) if definition.percent else (1, 3)
-    value, low, high = (_signed_text(scale * number, decimals) for number in difference)
+    # what is left beyond six decimals is rounding
+    numbers = [round((100 if definition.percent else 1) * number, 6) for number in difference]
+    decimals = _decimals(numbers[1:], 1 if definition.percent else 3)
+    value, low, high = (("+" if number > 0 else "") + format_decimal(number, decimals) for number in numbers)
     if definition.percent:
         value = _("{difference} points").format(difference=value)
     sentence = _("{figures}, difference {value} ({level} interval {low} to {high})")
     return sentence.format(figures=text, value=value, level=format_percent(0.95), low=low, high=high)
 
 
-def _signed_text(number: float, decimals: int) -> str:
-    """A difference with its sign; as many decimals more as it takes to show one that is not zero."""
-    number = round(number, 6)
-    while number and not round(number, decimals):
-        decimals += 1
-    return ("+" if number > 0 else "") + format_decimal(number + 0.0, decimals)
+def _decimals(ends: Sequence[float], least: int) -> int:
+    """As many decimals as show on which side of zero the ends of an interval lie, four more at most."""
+    enough = (n for n in range(least, least + 4) if all(round(end, n) or not end for end in ends))
+    return next(enough, least + 4)
 
 
 def _rows(n: int) -> str:

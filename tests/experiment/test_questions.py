@@ -1,5 +1,6 @@
 """The questions that come with limpide: each is a fair comparison of what it names."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import limpide as lp
+from limpide import i18n
 from limpide.errors import RecipeError, UnknownName
 from limpide.experiment import questions
 from limpide.experiment.questions import QUESTIONS, asked_by, question, read_question
@@ -17,6 +19,16 @@ FOLDER = Path(questions.__file__).parent
 
 def test_every_file_has_its_line_and_every_line_its_file():
     assert {path.stem for path in FOLDER.glob("*.toml")} == set(QUESTIONS)
+
+
+def test_names_of_variants_that_are_words_are_told_in_the_language_of_the_user(monkeypatch):
+    names = {variant for name in QUESTIONS for variant in read_question(FOLDER / f"{name}.toml").variants}
+    known = {"relu", "leaky", "silu", "sgd", "adam", "normal"}
+    assert {name for name in names if set(re.findall("[a-z]{3,}", name)) - known} == set(questions._NAMES)
+    monkeypatch.setattr(questions, "_", lambda text: {"neither": "ni l’un ni l’autre"}.get(text, text))
+    assert next(iter(question("batch-norm-and-dropout").variants)) == "ni l’un ni l’autre"
+    i18n.set_language("fr")
+    assert list(question("optimizer").variants) == ["sgd 0,01", "sgd 0,1", "adam 0,001", "adam 0,01"]
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

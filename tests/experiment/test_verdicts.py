@@ -73,7 +73,10 @@ def test_equal_means_are_not_said_to_be_ahead_and_a_gap_is_never_rounded_to_noth
     assert re.search(r"A and B have the same mean: 0 ± \d+ points", sentence(mirrored)[0])
     apart = {name: [value + (name == "A") * 0.004 for value in of] for name, of in mirrored.items()}
     assert re.search(r"A is ahead of B by 0\.4 ± [\d.]+ points", sentence(apart)[0])
-    assert Words(Terms("accuracy", 0.002), 1, 1).bare_amount(-0.0) == "0"
+    words = Words(Terms("accuracy", 0.002), 1, 1)
+    assert words.bare_amount(-0.0) == "0"
+    assert words.bare_amount(0.0038889, 0.0038749) == "0.389 ± 0.387", "an interval that leaves zero out reads so"
+    assert words.bare_amount(0.004, 0.004) == "0.4 ± 0.4", "the same to the last digit"
 
 
 def test_among_several_the_best_alone_ties_and_equals_are_told_apart():

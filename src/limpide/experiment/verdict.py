@@ -193,6 +193,9 @@ class Words:
         decimals = _decimals(scale * (half or abs(value)))
         if value and not round(scale * value, decimals):
             decimals += 1
+        # a gap that is larger than its half-width leaves zero out, and should read so
+        tried = range(decimals, decimals + 4)
+        decimals = next((n for n in tried if round(scale * abs(value), n) != round(scale * half, n)), decimals)
         text, width = (format_decimal(scale * number, decimals) for number in (value, half))
         return _("{gap} ± {half}").format(gap=text, half=width)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from limpide.errors import RecipeError, UnknownName, did_you_mean, problem
 from limpide.experiment.variants import knob_key
-from limpide.i18n import N_, _
+from limpide.i18n import N_, _, format_text
 from limpide.recipe import Recipe
 
 SEEDS = 20
@@ -32,6 +32,18 @@ QUESTIONS: dict[str, str] = {
     "batch-norm-and-dropout": N_("What do batch normalisation and dropout bring?"),
 }
 """By name, what each asks."""
+
+_NAMES = (
+    *(N_("plain"), N_("momentum 0.9"), N_("plain, ten times the rate")),
+    *(N_("RN_1, dense"), N_("RN_2, convolutions")),
+    *(N_("one layer of 64"), N_("two layers of 44"), N_("four layers of 30")),
+    *(N_("narrowing, 52-26-13"), N_("even, 35-35-35"), N_("widening, 18-36-72")),
+    *(N_("6,400 rows, 10 epochs"), N_("640 rows, 10 epochs"), N_("640 rows, 100 epochs")),
+    *(N_("64 rows, 10 epochs"), N_("64 rows, 1,000 epochs")),
+    *(N_("8 rows"), N_("32 rows"), N_("128 rows"), N_("all rows")),
+    *(N_("neither"), N_("batch norm"), N_("dropout 0.3"), N_("both")),
+)
+"""The names of their variants that are words of a language."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def asked_by(sources: Sequence[Any]) -> Question | None:
 
 
 def question(name: str) -> Question:
-    """A question that comes with limpide.
+    """A question that comes with limpide, its variants named in the user's language.
 
     Raises  UnknownName
 
@@ -70,7 +82,11 @@ def question(name: str) -> Question:
     """
     if name not in QUESTIONS:
         raise UnknownName(_("question"), name, QUESTIONS)
-    return read_question(Path(__file__).parent / f"{name}.toml")
+    asked = read_question(Path(__file__).parent / f"{name}.toml")
+    named = {
+        _(variant) if variant in _NAMES else format_text(variant): recipe for variant, recipe in asked.variants.items()
+    }
+    return replace(asked, variants=named)
 
 
 def read_question(path: str | Path) -> Question:
