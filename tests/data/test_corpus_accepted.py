@@ -36,6 +36,7 @@ from tests.data.nasty import (
     write,
     zipped,
 )
+from tests.data.trades import TRADES
 
 CSV = write()
 EXACT = {**HOUSES, "area": [x + 1e-11 * (i == 3) for i, x in enumerate(HOUSES["area"])]}
@@ -422,7 +423,7 @@ WARNED = [
     ),
     Nasty("second-sheet.xlsx", lambda: book([["x"]], second_sheet), "accepted", options={"sheet": "2"}),
 ]
-CASES = [*ACCEPTED, *WARNED, *EXPORTS]
+CASES = [*ACCEPTED, *WARNED, *EXPORTS, *TRADES]
 
 
 def put(tmp_path, case):

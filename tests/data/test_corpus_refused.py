@@ -90,12 +90,6 @@ TEXTS = [
         f"name-lacking.csv, line 2: expected 2 cells as in the first row, got 3 cells, {NAME_ALL}",
     ),
     refused(
-        "r-write-table.txt",
-        '"x" "y"\n' + "".join(f'"{i}" {i}.5 "{i % 3}"\n' for i in range(1, 30)),
-        f"r-write-table.txt, line 2: expected 2 cells as in the first row, got 3 cells, {NAME_ALL}",
-        target="y",
-    ),
-    refused(
         "commas-among-commas.csv",
         write(shown=lambda _name, v: str(v).replace(".", ",")),
         f"commas-among-commas.csv, line 2: expected 4 cells as in the first row, got 6 cells, {NAME_ALL}",

@@ -384,10 +384,10 @@ def test_the_random_mixture_of_splitmix_is_the_published_one():
 
 
 def test_names_over_two_rows_are_joined_in_a_stream_and_a_frame_is_refused(tmp_path):
-    rows = "".join(f"s{i % 5},{i}.5,{i * 7 % 40}\n" for i in range(40))
-    (tmp_path / "t.csv").write_text(",2023,\nshop,Jan,Feb\n" + rows)
+    rows = "".join(f"s{i % 5},{i}.5,{i * 7 % 40},{i % 9}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(",2023,,2024\nshop,Jan,Feb,Jan\n" + rows)
     stream = TableStream("t.csv", [tmp_path / "t.csv"])
-    assert stream.columns == ("shop", "2023 Jan", "2023 Feb")
+    assert stream.columns == ("shop", "2023 Jan", "2023 Feb", "2024 Jan")
     piece = next(stream.pieces())
     assert (len(piece.frame), piece.places.shown(0)) == (40, "3")
     (tmp_path / "t.csv").write_text("| a | b |\n|---|---|\n" + "".join(f"| {i} | {i} |\n" for i in range(9)))

@@ -34,12 +34,16 @@ _PARTS = (
     ("quarter", r"(?:[QT]([1-4])|([1-4])(?:er|e|\.)? ?(?:[QT]|trim(?:estre|\.)?|quartal|quarter))"),
     ("week", r"(?:(?:W|KW ?|S(?=\d\d))(\d{1,2}))"),
     ("half", r"(?:[HS]([12]))"),
-    ("month", r"(?:M?(0?[1-9]|1[0-2]))"),
 )
-_PERIODS = tuple(
-    (name, re.compile(written, re.IGNORECASE), is_year_first)
-    for name, part in _PARTS
-    for written, is_year_first in ((rf"{_YEAR}[-/ ]?{part}", True), (rf"{part}[-/. ]?{_YEAR}", False))
+_MONTH = r"(0?[1-9]|1[0-2])"
+_PERIODS = (
+    *(
+        (name, re.compile(written, re.IGNORECASE), is_year_first)
+        for name, part in _PARTS
+        for written, is_year_first in ((rf"{_YEAR}[-/ ]?{part}", True), (rf"{part}[-/. ]?{_YEAR}", False))
+    ),
+    ("month", re.compile(rf"{_YEAR}(?:[-/ ]|-?[Mm]){_MONTH}"), True),
+    ("month", re.compile(rf"{_MONTH}[-/. ]{_YEAR}"), False),
 )
 _WEEKDAY = re.compile(rf"{_YEAR}-?W(\d\d)-?([1-7])")
 _RULES = (
@@ -51,11 +55,16 @@ _RULES = (
     (re.compile(rf"^(?:{'|'.join(DAYS.split())})\b[.,]?\s+", re.IGNORECASE), ""),
     (re.compile(r" (\d{1,2})h(\d\d)$"), r" \1:\2"),
     (re.compile(r"^(\d{1,2})(?:er|st|nd|rd|th|[.º])?[- ]?(?=[^\W\d_]{3})"), r"\1 "),
-    (re.compile(r"(?<=[^\W\d_])\.?(?:-| de |(?=\d{4}$)|(?<=\.))"), " "),
+    (re.compile(r"(?<=[^\W\d_])\.?(?:-| de |(?=\d{4}(?:$|:))|(?<=\.))"), " "),
     (re.compile(r" de "), " "),
     (re.compile(r"(:\d\d),(\d{1,6})$"), r"\1.\2"),
     (re.compile(r"^(\d{4}-\d\d)$"), r"\1-01"),
+    (re.compile(r"(?<=[^\W\d_] \d{4}):(?=\d\d:\d\d)"), " "),
+    (re.compile(r",(?= \d{4},? \d)|(?<=\d{4}),(?= \d)"), ""),
+    (re.compile(r" (?:at|à|um|a las) (?=\d)"), " "),
+    (re.compile(r"(:\d\d(?:\.\d+)?)([+-]\d\d)$"), r"\1\g<2>00"),
 )
+_ZONE_NAME = re.compile(r" ?\([^)]*\)$|\[[^\]]*\]$")
 _ZONE = re.compile(r" (?:UTC|GMT)(?:([+-])(\d{1,2})(?::?(\d\d))?)?$")
 
 
@@ -71,10 +80,11 @@ def plain_date(cell: str) -> str:
     if period:
         return period
     cell = re.sub(r"[^\W\d_]{3,}\.?", lambda found: _MONTHS.get(found[0].lower().rstrip("."), found[0]), cell)
+    cell = _ZONE_NAME.sub("", " ".join(cell.split()))
     for pattern, new in _RULES:
         cell = pattern.sub(new, cell)
     cell = _ZONE.sub(lambda found: f" {found[1] or '+'}{int(found[2] or 0):02}{found[3] or '00'}", cell)
-    return " ".join(cell.split())
+    return cell
 
 
 def _first_day(cell: str) -> str:

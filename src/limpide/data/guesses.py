@@ -107,7 +107,7 @@ def guess_form(text: str, is_whole: bool, asked: Asked | None = None) -> TextFor
     below = lines.read()
     delimiter = asked.given.delimiter or (said[1] if said else None) or _guess_delimiter(below, is_whole, asked)
     rows = [Row(row.cells, row.start + n_before, row.end + n_before) for row in _sample(below, delimiter, is_whole)]
-    return guess_rows(rows, delimiter, asked)
+    return guess_rows(_with_row_names(rows, below), delimiter, asked)
 
 
 def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | None:
@@ -151,6 +151,19 @@ def guess_rows(rows: Sequence[Row], delimiter: str, asked: Asked) -> TextForm | 
         n_names=n_names,
         is_open=tuple(name for name, column in zip(names, columns) if _may_be_thousands(column, delimiter == ";")),
     )
+
+
+def _with_row_names(rows: list[Row], text: str) -> list[Row]:
+    """The rows with a blank name before the others where R wrote the names of rows, in quotes, and none over them.
+
+    Where nothing is quoted, the name that lacks may be any.
+    """
+    widths = {len(row.cells) for row in rows[1:]}
+    first = [row.cells[0] for row in rows[1:]]
+    is_quoted = all(line.startswith('"') for line in islice(filter(str.strip, io.StringIO(text)), HEADER_ROWS))
+    if not first or widths != {len(rows[0].cells) + 1} or len(set(first)) < len(first) or not is_quoted:
+        return rows
+    return [rows[0]._replace(cells=["", *rows[0].cells]), *rows[1:]]
 
 
 def _sample(text: str, delimiter: str, is_whole: bool, n_rows: int = SAMPLE_ROWS) -> list[Row]:
@@ -230,10 +243,21 @@ def _first_row(rows: Sequence[Row]) -> int:
         return 0
     width = max(widths.items(), key=lambda item: (item[1], item[0]))[0]
     usual = statistics.median(sum(map(bool, map(str.strip, row.cells))) for row in rows if len(row.cells) == width)
+    n_other = next((i for i, row in enumerate(rows[:MOST_ABOVE]) if len(row.cells) == width), 0)
+    if n_other and len(rows) > n_other + 2 and _are_names_over(*(row.cells for row in rows[n_other : n_other + 2])):
+        return n_other  # what an instrument says of itself, more or fewer cells a line
     for i, row in enumerate(rows[:MOST_ABOVE]):
         if not _is_above(row.cells, width, usual) and not _names_follow([row.cells for row in rows[i : i + 3]]):
             return i
     return 0
+
+
+def _are_names_over(names: Sequence[str], below: Sequence[str]) -> bool:
+    """True for words, all different, over a row that has values."""
+    names, below = ([cell.strip() for cell in row] for row in (names, below))
+    return (
+        len(set(names)) == len(names) and all(names) and not any(map(_is_value, names)) and any(map(_is_value, below))
+    )
 
 
 def _names_follow(rows: Sequence[Sequence[str]]) -> bool:
@@ -241,8 +265,9 @@ def _names_follow(rows: Sequence[Sequence[str]]) -> bool:
     if len(rows) < 3 or len({len(row) for row in rows}) > 1:
         return False
     first, second, third = ([cell.strip() for cell in row] for row in rows)
-    has_gaps = not all(first) and all(second)
-    return has_gaps and not any(map(_is_value, first + second)) and any(map(_is_value, third))
+    has_gaps = not all(first) and all(second) and len(set(second)) == len(second)
+    is_group = all(values.YEAR.fullmatch(cell) or not _is_value(cell) for cell in first)
+    return has_gaps and is_group and not any(map(_is_value, second)) and any(map(_is_value, third))
 
 
 def _is_above(cells: Sequence[str], width: int, usual: float) -> bool:

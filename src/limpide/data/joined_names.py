@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
@@ -12,7 +11,6 @@ from limpide.data import values
 
 HEAD = 100
 MIN_BELOW = 3
-_YEAR = re.compile(r"(19|20)\d\d")
 
 
 class JoinedNames(NamedTuple):
@@ -63,7 +61,7 @@ def _names_all(cells: Sequence[str]) -> bool:
 
 def _is_alone(name: str, counts: Counter[str]) -> bool:
     """True for a name that tells its column without help: a word over no other."""
-    return counts[name] == 1 and not _YEAR.fullmatch(name)
+    return counts[name] == 1 and not values.YEAR.fullmatch(name)
 
 
 def _stand_over(
@@ -73,7 +71,7 @@ def _stand_over(
     n_words = 0
     for i, (upper, lower) in enumerate(zip(first, second)):
         column = [row[i].strip() for row in below if i < len(row) and row[i].strip() not in values.MISSING_WORDS]
-        if is_value(lower) or (is_value(upper) and not _YEAR.fullmatch(upper)):
+        if is_value(lower) or (is_value(upper) and not values.YEAR.fullmatch(upper)):
             return False
         if lower in column and len(set(column)) > 1:
             return False  # a row like the others; a box that was ticked says nothing but its own name

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from limpide.data import values
+from limpide.data.compact_dates import is_named_so
 from limpide.data.dataset import Note
 from limpide.data.magnitudes import SHORT, without_magnitudes
 from limpide.data.places import Places, shown_row
@@ -253,6 +254,8 @@ def _out_of_one_number(text: pl.Series, marks: Marks, places: Places | None) -> 
     wholes = text.str.extract(OUT_OF).drop_nulls()
     if len(wholes) < text.count() or wholes.n_unique() > 1 or values.date_format(text):
         return None  # 03/2024 is a month
+    if is_named_so(text.name) and len(wholes[0]) == 2:
+        return None  # and so is 03/24
     # whoever writes 08/20 means no code
     found = plain(text.str.replace(OUT_OF, "").str.replace("^0+([0-9])", "$1"), marks, True, places)
     if found is None or found.unit or not found.series.dtype.is_numeric():

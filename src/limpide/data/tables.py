@@ -208,11 +208,15 @@ def _nested(where: str, name: str) -> str:
 
 
 def _is_workbook(content: bytes) -> bool:
-    return _is_xlsx(content) or _is_xlsb(content)
+    return _is_xlsx(content) or _is_xlsb(content) or _is_ods(content)
 
 
 def _is_xlsx(content: bytes) -> bool:
     return _has_entry(content, "xl/workbook.xml")
+
+
+def _is_ods(content: bytes) -> bool:
+    return _has_entry(content, "content.xml") and _has_entry(content, "mimetype") and b"spreadsheet" in content[:200]
 
 
 def _is_xlsb(content: bytes) -> bool:
@@ -237,6 +241,7 @@ FORMS: Sequence[Form] = (
     Form(N_("Parquet"), (".parquet", ".pq"), ("missing",), lambda content: content.startswith(b"PAR1"), _read_parquet),
     Form(N_("Excel"), (".xlsx", ".xlsm"), excel.OPTIONS, _is_xlsx, excel.read_excel),
     Form(N_("Excel"), (".xlsb",), excel.OPTIONS, _is_xlsb, old_excel.read_old_excel),
+    Form(N_("OpenDocument"), (".ods",), excel.OPTIONS, _is_ods, old_excel.read_old_excel),
     Form(N_("Excel"), (".xls",), excel.OPTIONS, old_excel.is_old_excel, old_excel.read_old_excel),
     Form(
         N_("JSON"),

@@ -19,15 +19,33 @@ _TOTAL = re.compile(
     r"|mean|moyennes?|mittelwert|media)( g[ée]n[ée]ra(l|le|ux)| general[e]?| geral)?\b\W*",
     re.IGNORECASE,
 )
+_STATISTIC = re.compile(
+    r"mean|moyenne|average|sd|std\.?( ?dev\.?)?|(rsd|cv) ?%?|% ?(rsd|cv)|[ée]cart[- ]type|median|m[ée]diane|min(imum)?"
+    r"|max(imum)?|n|sum",
+    re.IGNORECASE,
+)
+MOST_STATISTICS = 9
 _REMARK = re.compile(r"[:*©(]|\w\s+\w+\s+\w")
 
 
 def end_of(frame: pl.DataFrame, marks: Marks) -> int:
-    """How many rows at the end are totals or remarks."""
-    n = 0
+    """How many rows at the end are totals, statistics or remarks."""
+    n = _n_statistics(frame)
     while n < MOST_FOOTERS and len(frame) - n > 2 and frame.width > 1 and _is_end(frame.head(len(frame) - n), marks):
         n += 1
     return n
+
+
+def _n_statistics(frame: pl.DataFrame) -> int:
+    """How many rows at the end are statistics of those above, as instruments add them: two at least, called so."""
+    if not frame.width or frame.dtypes[0] != pl.String or len(frame) <= MOST_STATISTICS:
+        return 0
+    called = [
+        bool(_STATISTIC.fullmatch(cell))
+        for cell in values.words(frame.to_series(0).tail(MOST_STATISTICS)).fill_null("")
+    ]
+    n = next((i for i, is_called in enumerate(reversed(called)) if not is_called), 0)
+    return n if n > 1 else 0
 
 
 def _is_end(frame: pl.DataFrame, marks: Marks) -> bool:
@@ -40,6 +58,8 @@ def _is_end(frame: pl.DataFrame, marks: Marks) -> bool:
     n_blank = len(cells) - len(filled)
     if len(filled) == 1 and cells[0] and len(cells) > 2:
         return bool(_REMARK.search(cells[0]) or _TOTAL.fullmatch(cells[0]))
+    if filled and not cells[0] and frame.dtypes[0] == pl.String and stripped(frame, -2)[0]:
+        return _has_total(frame, marks)  # as Google Analytics ends its tables
     if not filled or not _TOTAL.fullmatch(filled[0]):
         return False
     return n_blank >= len(cells) / 3 or _has_total(frame, marks)

@@ -22,7 +22,7 @@ MISSING_WORDS = (
     "-", "--", "\N{EN DASH}", "\N{EM DASH}", ".", "...", ":", "NaT", "#N/D", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!",
     "#NAME?", "#NULL!", "#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#NOM?", "#NUL!", "#¡VALOR!",
     "#¡DIV/0!", "k.A.", "k. A.", "n.d.", "n. d.", "n.a.", "n. a.", "n.v.", "s.o.",
-    "0000-00-00", "0000-00-00 00:00:00",
+    "0000-00-00", "0000-00-00 00:00:00", "..", "nd", "#N/A N/A",
 )  # fmt: skip
 
 FALSE_TRUE = (
@@ -40,11 +40,13 @@ DAY_FIRST = (
 DATE_FORMATS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d",
     "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%dT%H:%M:%S%.f%z",
-    "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
+    "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M", "%Y.%m.%d %H:%M:%S", "%Y.%m.%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
     *DAY_FIRST,
     *(form.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m") for form in DAY_FIRST),
     "%d %B %Y", "%d-%B-%Y", "%d-%B-%y", "%B %d, %Y", "%B %d %Y", "%d %B %Y %H:%M:%S", "%d %B %Y %H:%M",
-    "%d %B %y", "%Y/%m/%d %I:%M:%S %p", "%Y/%m/%d %I:%M:%S %p %z",
+    "%B %d %Y %I:%M:%S %p", "%B %d %Y %I:%M %p", "%B %d %Y %H:%M:%S", "%B %d %Y %H:%M", "%B %d %Y %H:%M:%S %z",
+    "%d %B %Y %H:%M:%S %z", "%d %B %y", "%Y/%m/%d %I:%M:%S %p", "%Y/%m/%d %I:%M:%S %p %z",
 )  # fmt: skip
 """Tried in this order: where day and month cannot be told apart, the day comes first unless something else is said."""
 
@@ -56,6 +58,7 @@ _SHAPES = {
 _DATE = re.compile(r"\d{1,4}[-/. ]\s?\w|[^\W\d_]{3,9} \d{1,2},? \d{4}")
 ISO_FORMATS = tuple(form for form in DATE_FORMATS if form.startswith("%Y-"))
 _SCHOOL_YEAR = re.compile(r"(\d{4})[-/](\d\d)")
+YEAR = re.compile(r"(19|20)\d\d")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 GROUP = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 """A comma and three digits: 1,234 is one thousand and some to many, and little more than one to others."""
