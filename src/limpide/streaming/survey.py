@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from limpide.data import values
+from limpide.data import clocks, numerals, values
 from limpide.data.columns import MAX_CLASSES, MAX_STRAY, Task, infer_task, stray_words, take_target, understand
 from limpide.data.dataset import Column, Note, named_kinds
 from limpide.data.hashes import row_hashes
@@ -98,6 +98,7 @@ def plan_stream(choices: Choices, stream: TableStream) -> Plan:
             raise _stray_answers(stream, name)
         task, why = infer_task(answers)
         choices.record("data.task", task, why)
+    doubts = _unread_numbers(head.drop(given.drop), given.kinds)
     _settle_split(choices, head, task)
     split_column = choices.recipe.split.column
     drop = [column for column in given.drop if column != name]
@@ -115,10 +116,26 @@ def plan_stream(choices: Choices, stream: TableStream) -> Plan:
     still = tuple(c.name for c in columns if c.kind == "constant" and not c.is_chosen)
     # strays among numbers are told when all rows have been seen
     among_numbers = {column.name for column in columns if column.words}
-    notes = [note for note in notes if note.where not in among_numbers]
+    notes = [*doubts, *(note for note in notes if note.where not in among_numbers)]
     return Plan(
         stream, choices.recipe, name, task, is_guessed, columns, still, head.estimated_size() / len(head), notes
     )
+
+
+def _unread_numbers(head: pl.DataFrame, kinds: Mapping[str, str]) -> list[Note]:
+    """A warning for each column of numbers that bear signs, units or marks: a table read at once has numbers there."""
+    notes = []
+    for series in head:
+        if series.dtype != pl.String or series.name in kinds or not series.count():
+            continue
+        read = clocks.hours(series) or numerals.plain(series, numerals.Marks())
+        if read is not None and read.series.dtype.is_numeric():
+            text = _(
+                "cells such as {cell!r} are numbers in a table read at once, and words in a stream: write plain "
+                "numbers, or do without the stream"
+            )
+            notes.append(Note("warning", series.name, text.format(cell=series.drop_nulls()[0])))
+    return notes
 
 
 def _stray_answers(stream: TableStream, name: str) -> DataError:
