@@ -30,8 +30,8 @@ def compact_format(series: pl.Series, share: float = 1.0) -> str:
     >>> compact_format(pl.Series([20240131, 20240201])), compact_format(pl.Series([20240131, 20240231]))
     ('%Y%m%d', '')
     """
-    if share == 1.0 and _form(series.min()) != _form(series.max()):
-        return ""
+    if share == 1.0 and not _form(series.min()) == _form(series.max()) != "":
+        return ""  # no second look at the numbers of a large table
     known = series.unique().drop_nulls()
     form = _form(known.median() if share < 1.0 else known.min())
     return form if form and read_compact(known, form).count() >= share * len(known) > 0 else ""
