@@ -241,8 +241,8 @@ def test_one_answer_on_every_row_is_said_with_what_the_probabilities_are_worth(r
     text = verdict("binary", network, {"majority": guess, "logistic": guess})
     assert text.startswith("The network and the best baseline (most frequent class) cannot be told apart: accuracy 9")
     assert text.endswith(
-        "It answers no on all of them, as a guess blind to the inputs does. Only its probabilities tell rows apart: "
-        f"ROC-AUC {network.metrics['roc_auc']}, where such a guess has 0.5."
+        "It answers no on all of them, as a guess blind to the inputs does. Whether its probabilities tell rows "
+        f"apart, ROC-AUC says: {network.metrics['roc_auc']}, where such a guess has 0.5."
     )
 
 

@@ -112,8 +112,8 @@ def _probabilities(model: Any, x: np.ndarray, n_labels: int) -> Outputs:
 _NOTHING = N_("Nothing was learned beyond this guess: are the inputs related to the target?")
 _NOT_SHOWN = N_("These rows do not even show that it beats a guess blind to the inputs: more test rows would tell.")
 _ONE_ANSWER = N_(
-    "It answers {label} on all of them, as a guess blind to the inputs does. Only its probabilities tell rows apart: "
-    "ROC-AUC {roc_auc}, where such a guess has 0.5."
+    "It answers {label} on all of them, as a guess blind to the inputs does. Whether its probabilities tell rows "
+    "apart, ROC-AUC says: {roc_auc}, where such a guess has 0.5."
 )
 _SIMPLER = N_("The linear model does as well and is simpler: prefer it.")
 _LINEAR = N_("The linear model does better and is simpler: prefer it.")

@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from limpide.data.columns import task_of
 from limpide.data.dataset import Dataset
 from limpide.data.sources import open_source
 from limpide.errors import DataError, InputError, UnknownName
@@ -361,3 +362,14 @@ def test_a_warning_of_one_of_several_files_names_it(here):
     (here / "parts" / "b.csv").write_text('x,y\n"1,250",2\n"2,500",3\n')
     warned = [(note.where, note.text[:40]) for note in open_source("parts", "y").notes if note.level == "warning"]
     assert ("b.csv, column x", "nothing tells whether '1,250' (row 2) ha") in warned
+
+
+def test_a_target_in_several_units_is_told_so_rather_than_to_be_replaced(tmp_path):
+    units = ["€", "$", "£"]
+    lines = ["days;total", *(f"{i};{i + 10},{i % 100:02d} {units[i % 3]}" for i in range(120))]
+    (tmp_path / "bills.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(DataError) as error:
+        task_of(open_source(tmp_path / "bills.csv", target="total"))
+    first, second = error.value.problems
+    assert first == ("total: its numbers are in several units ('€', '$', '£'): kept as words; write all of them in one")
+    assert second.startswith("target total: expected classes that come again, got 120 different words")

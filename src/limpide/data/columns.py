@@ -361,7 +361,13 @@ def task_of(dataset: Dataset) -> tuple[Task, str]:
     assert dataset.target is not None
     if dataset.is_image:
         return _classes(dataset.target.n_unique()), _("each image belongs to a class")
-    return infer_task(dataset.target, dataset.places)
+    try:
+        return infer_task(dataset.target, dataset.places)
+    except DataError as error:
+        # what reading found of the column, such as several units, is what to mend
+        found = [note for note in dataset.notes if note.level == "warning" and note.where == dataset.target.name]
+        told = [_("{name}: {text}").format(name=note.where, text=note.text) for note in found]
+        raise DataError(*told, *error.problems) from None
 
 
 def infer_task(target: pl.Series, places: Places | None = None) -> tuple[Task, str]:
