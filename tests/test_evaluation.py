@@ -378,3 +378,5 @@ def test_an_evaluation_is_read_in_a_line_or_in_its_metrics(rng):
     lines = str(found).splitlines()
     assert lines[0] == "accuracy 100.0% (99.6% to 100.0%)"
     assert len(lines) == len(found.metrics)
+    numbers = evaluate("regression", rng.normal(size=50), rng.normal(size=50))
+    assert str(numbers).startswith("R² ")

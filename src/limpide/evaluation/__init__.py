@@ -174,7 +174,7 @@ class Evaluation:
         return self.metrics[MAIN_METRIC[self.task]]
 
     def __str__(self) -> str:
-        return "\n".join(f"{_(METRICS[name].label)} {metric}" for name, metric in self.metrics.items())
+        return "\n".join(" ".join(row) for row in self._rows())
 
     def __repr__(self) -> str:
         rows = ngettext("{n} row", "{n} rows", self.n).format(n=format_count(self.n))
@@ -194,7 +194,12 @@ class Evaluation:
         return cls(**{**saved, "metrics": metrics, "labels": tuple(saved["labels"])})
 
     def _repr_html_(self) -> str:
-        return table((_("metric"), _("value")), [(_(METRICS[n].label), str(m)) for n, m in self.metrics.items()], (1,))
+        return table((_("metric"), _("value")), self._rows(), (1,))
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """Each metric with its interval, the main one first."""
+        names = sorted(self.metrics, key=lambda name: name != self.main.name)
+        return [(_(METRICS[name].label), str(self.metrics[name])) for name in names]
 
 
 def format_metric(name: str, value: float | None) -> str:
