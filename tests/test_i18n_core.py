@@ -136,6 +136,7 @@ def test_a_negative_number_that_rounds_to_zero_has_no_sign():
         ("tanh [-1.0, 0.5]", "tanh [-1,0\u202f; 0,5]"),
         ("784, 512 at rate 1.5e-05: 3", "784\u202f; 512 at rate 1,5e-05\u00a0: 3"),
         ("section 4.3.2 of 0.conv.K at 12:30, 2. the end", "section 4.3.2 of 0.conv.K at 12:30, 2. the end"),
+        ("N(0, 1): 1.5", "N(0\u202f; 1)\u00a0: 1,5"),
         ("NameError: name", "NameError: name"),
     ],
 )

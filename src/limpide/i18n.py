@@ -130,7 +130,7 @@ def format_text(text: str) -> str:
         # a comma within a number and one between two of them cannot be told apart
         marked = re.sub(r"(?<=\d), (?=[-+−]?\d)", "\N{NARROW NO-BREAK SPACE}; ", marked)
     marked = re.sub(r"(?<=\S); ", "\N{NARROW NO-BREAK SPACE}; ", marked)
-    return re.sub(r"(?<=\w)(?<!Error): ", "\N{NO-BREAK SPACE}: ", marked)
+    return re.sub(r"(?<=\S)(?<!Error): ", "\N{NO-BREAK SPACE}: ", marked)
 
 
 _DECIMAL = re.compile(r"(?<![\w.,])(\d+)\.(\d+(?:e[-+]?\d+)?)(?!\w|\.\d)")

@@ -25,8 +25,8 @@ def test_names_of_variants_that_are_words_are_told_in_the_language_of_the_user(m
     names = {variant for name in QUESTIONS for variant in read_question(FOLDER / f"{name}.toml").variants}
     known = {"relu", "leaky", "silu", "sgd", "adam", "normal"}
     assert {name for name in names if set(re.findall("[a-z]{3,}", name)) - known} == set(questions._NAMES)
-    monkeypatch.setattr(questions, "_", lambda text: {"neither": "ni l’un ni l’autre"}.get(text, text))
-    assert next(iter(question("batch-norm-and-dropout").variants)) == "ni l’un ni l’autre"
+    monkeypatch.setattr(questions, "_", lambda text: {"bare": "réseau nu"}.get(text, text))
+    assert next(iter(question("batch-norm-and-dropout").variants)) == "réseau nu"
     i18n.set_language("fr")
     assert list(question("optimizer").variants) == ["sgd 0,01", "sgd 0,1", "adam 0,001", "adam 0,01"]
 

@@ -187,7 +187,9 @@ def of_loss(step: OpenedStep, digits: int | None) -> Section:
     numbers = [step.row_loss(step.row), step.mean_loss()]
     n = step.n_rows
     text = ngettext(
-        "J is the loss L of the {n} row of the batch.", "J is the mean of the losses L of the {n} rows of the batch.", n
+        "J is the loss L of the only row of the batch.",
+        "J is the mean of the losses L of the {n} rows of the batch.",
+        n,
     ).format(n=format_count(n))
     return Section(_labelled(_("Loss"), step.loss.name), [_loss_formula(step.loss), text], None, numbers, "", digits)
 

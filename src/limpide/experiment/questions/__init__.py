@@ -41,7 +41,7 @@ _NAMES = (
     *(N_("6,400 rows, 10 epochs"), N_("640 rows, 10 epochs"), N_("640 rows, 100 epochs")),
     *(N_("64 rows, 10 epochs"), N_("64 rows, 1,000 epochs")),
     *(N_("8 rows"), N_("32 rows"), N_("128 rows"), N_("all rows")),
-    *(N_("neither"), N_("batch norm"), N_("dropout 0.3"), N_("both")),
+    *(N_("bare"), N_("batch norm"), N_("dropout 0.3"), N_("batch norm + dropout 0.3")),
 )
 """The names of their variants that are words of a language."""
 
