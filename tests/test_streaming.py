@@ -400,11 +400,7 @@ def test_the_command_line_streams(tmp_path, monkeypatch, run, capsys):
 
 def test_numbers_with_units_are_words_in_a_stream_and_this_is_said(tmp_path, monkeypatch):
     small_windows(monkeypatch)
-    frame = houses().with_columns(mass=pl.Series([f"{i % 7} kg" for i in range(3000)]))
-    frame.write_csv(tmp_path / "units.csv")
-    notes = [
-        note for note in prepare(str(tmp_path / "units.csv"), stream=True, **OPTIONS).notes if note.where == "mass"
-    ]
-    assert [note.text.partition(":")[0] for note in notes] == [
-        "cells such as '0 kg' are numbers in a table read at once, and words in a stream"
-    ]
+    houses().with_columns(mass=pl.Series([f"{i % 7} kg" for i in range(3000)])).write_csv(tmp_path / "units.csv")
+    notes = prepare(str(tmp_path / "units.csv"), stream=True, **OPTIONS).notes
+    said = "cells such as '0 kg' are numbers in a table read at once, and words in a stream"
+    assert [note.text.partition(":")[0] for note in notes if note.where == "mass"] == [said]

@@ -29,7 +29,7 @@ BLANK = re.compile(r"\{[^{}]*\}")
 
 # Texts that are the same in both languages. A line here that is no longer needed fails.
 ALIKE = {
-    *("CSV", "Excel", "F1", "F1 (macro)", "JSON", "Parquet", "PyTorch", "ROC-AUC", "R²"),
+    *("CSV", "Excel", "F1", "F1 (macro)", "JSON", "OpenDocument", "Parquet", "PyTorch", "ROC-AUC", "R²"),
     *("Code", "Note", "Quiz", "budget", "distance", "export", "gradient", "gradients", "minutes", "note", "null"),
     *(
         "place",
@@ -37,6 +37,7 @@ ALIKE = {
         "x",
         "y",
         "{amount} points",
+        "RN_2, convolutions",
         "{n} classes",
         "{gap} ± {half}",
         "{metric}, points",

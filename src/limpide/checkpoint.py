@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from limpide.errors import RunError, problem
+from limpide.errors import RunError, problem, reason_of
 from limpide.i18n import N_, _
 
 _KEY = "limpide"
@@ -55,7 +55,7 @@ def write_file(path: Path, content: bytes) -> Path:
 def cannot_write(path: Path, error: OSError) -> RunError:
     """What to say of a disk that is full or read-only, or a folder that is none."""
     mend = _("make room, or name another")
-    return RunError(problem(str(path), _("a file that can be written"), error.strerror or str(error), mend))
+    return RunError(problem(str(path), _("a file that can be written"), reason_of(error), mend))
 
 
 def file_sha256(path: Path) -> str:
@@ -161,7 +161,7 @@ def write_folder(folder: Path, write: Callable[[Path], None], option: str = "--o
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error))) from None
+        raise RunError(problem(str(folder), _("a folder that can be written"), reason_of(error))) from None
     try:
         write(beside)
         # mkdtemp makes folders private; this one gets the rights that any other would
@@ -172,7 +172,7 @@ def write_folder(folder: Path, write: Callable[[Path], None], option: str = "--o
             folder.rmdir()
         beside.rename(folder)
     except OSError as error:
-        raise RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error))) from None
+        raise RunError(problem(str(folder), _("a folder that can be written"), reason_of(error))) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return folder
@@ -183,7 +183,7 @@ def check_free(folder: Path, option: str = "--out") -> None:
     try:
         in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
-        raise RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error))) from None
+        raise RunError(problem(str(folder), _("a folder that can be written"), reason_of(error))) from None
     if in_use:
         mend = _("name another with {option}").format(option=option)
         raise RunError(problem(str(folder), _("a new or empty folder"), _("one that is in use"), mend))

@@ -25,7 +25,24 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from limpide.i18n import _
+from limpide.i18n import N_, _
+
+SYSTEM_REASONS = (
+    N_("Permission denied"),
+    N_("Operation not permitted"),
+    N_("No space left on device"),
+    N_("Disk quota exceeded"),
+    N_("Read-only file system"),
+    N_("No such file or directory"),
+    N_("File exists"),
+    N_("Not a directory"),
+    N_("Is a directory"),
+    N_("File name too long"),
+    N_("Too many open files"),
+    N_("Device or resource busy"),
+    N_("Input/output error"),
+)
+"""Why a system refuses a file, in its own words, so that they are translated."""
 
 
 def problem(where: str, expected: str, got: str, mend: str = "") -> str:
@@ -39,6 +56,15 @@ def problem(where: str, expected: str, got: str, mend: str = "") -> str:
             where=where, expected=expected, got=got, mend=mend
         )
     return _("{where}: expected {expected}, got {got}").format(where=where, expected=expected, got=got)
+
+
+def reason_of(error: OSError) -> str:
+    """Why the system refused, in the user's language where it is among `SYSTEM_REASONS`.
+
+    >>> reason_of(PermissionError(13, "Permission denied", "runs"))
+    'Permission denied'
+    """
+    return _(error.strerror) if error.strerror else str(error)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

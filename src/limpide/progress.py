@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from limpide.checkpoint import check_free, free_folder, read_arrays, write_arrays, write_bytes
-from limpide.errors import RunError, problem
+from limpide.errors import RunError, problem, reason_of
 from limpide.i18n import _
 from limpide.settings import number_setting
 
@@ -251,4 +251,4 @@ def _lock(place: Path) -> IO[bytes]:
 
 def _cannot_write(folder: Path, error: OSError) -> RunError:
     mend = _("make room, or name another")
-    return RunError(problem(str(folder), _("a folder that can be written"), error.strerror or str(error), mend))
+    return RunError(problem(str(folder), _("a folder that can be written"), reason_of(error), mend))

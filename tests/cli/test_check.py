@@ -67,6 +67,7 @@ def test_a_figure_that_finds_no_place_says_so(shown, iris, tmp_path):
     (copy / "figures").write_text("a file stands in its place")
     code, out, err = shown("figure", copy, "loss")
     assert (code, out) == (2, "")
-    assert err == (
-        f"✗ {copy / 'figures'}: expected a folder that can be written, got File exists; name another with --out\n"
-    )
+    place = copy / "figures" / "loss.png"
+    said = "expected a file that can be written, got File exists; make room, or name another"
+    assert err == f"✗ {place}: {said}\n"
+    assert "reçu\xa0: un fichier de ce nom existe déjà" in shown("figure", copy, "loss", "--lang", "fr")[2]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from limpide.errors import MissingData, problem
+from limpide.errors import MissingData, problem, reason_of
 from limpide.i18n import _
 from limpide.settings import setting
 
@@ -79,9 +79,7 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MissingData(
-            problem(
-                str(folder), _("a folder that can be written"), error.strerror or str(error), _set_elsewhere(folder)
-            )
+            problem(str(folder), _("a folder that can be written"), reason_of(error), _set_elsewhere(folder))
         ) from None
     part = folder / f"{remote.name}.part"
     answers = []

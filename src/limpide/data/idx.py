@@ -17,7 +17,7 @@ import polars as pl
 
 from limpide.arrays import show_shape
 from limpide.data.dataset import Dataset, Note
-from limpide.errors import DataError, problem
+from limpide.errors import DataError, problem, reason_of
 from limpide.i18n import _, format_count
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -383,7 +383,7 @@ def _reason(error: Exception) -> str:
     """What an operating system or a decompressor said, in our words where it is about the content."""
     if isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error)):
         return _("a broken gzip stream")
-    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
+    return reason_of(error) if isinstance(error, OSError) else str(error)
 
 
 def _mend() -> str:

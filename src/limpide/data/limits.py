@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import polars as pl
 
 from limpide.data.places import Places, shown_row
-from limpide.errors import DataError, LimpideError, problem
+from limpide.errors import DataError, LimpideError, problem, reason_of
 from limpide.i18n import _, format_count
 from limpide.settings import number_setting
 
@@ -114,5 +114,5 @@ def foreign(where: str, expected: str, mend: str = "") -> Iterator[None]:
         raise
     except BaseException as error:  # a panic of native code is no Exception
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else lines[0]
+        reason = reason_of(error) if isinstance(error, OSError) and error.strerror else lines[0]
         raise DataError(problem(where, expected, os.fsdecode(reason)[:200], mend)) from error

@@ -32,7 +32,7 @@ from limpide.data.parts import read_parts, table_files
 from limpide.data.reading import Asked, Reading, Table, check_applies
 from limpide.data.tables import read_table
 from limpide.data.tidying import with_numbers, with_units
-from limpide.errors import DataError, UnknownName, did_you_mean, problem
+from limpide.errors import DataError, UnknownName, did_you_mean, problem, reason_of
 from limpide.i18n import _, format_count, ngettext
 
 TARGET_NAMES = (
@@ -144,7 +144,7 @@ def _from_text(text: str, wanted: Wanted, given: Mapping[str, Any]) -> Dataset:
     try:
         return _from_file(path, text, wanted, options)
     except OSError as error:
-        raise DataError(problem(text, _("a file that can be read"), str(error.strerror or error))) from error
+        raise DataError(problem(text, _("a file that can be read"), reason_of(error))) from error
 
 
 def _from_file(path: Path, text: str, wanted: Wanted, options: Mapping[str, Any]) -> Dataset:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from limpide.errors import RecipeError, problem
+from limpide.errors import RecipeError, problem, reason_of
 from limpide.i18n import _, format_count
 
 RUNS_PER_WINDOW = 256
@@ -123,7 +123,7 @@ class _Column:
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
-            raise _no_room(error.strerror or str(error)) from None
+            raise _no_room(reason_of(error)) from None
 
     def read(self, runs: list[tuple[int, int]]) -> np.ndarray:
         out = np.empty((sum(stop - start for start, stop in runs), *self._shape), self._dtype)

@@ -22,7 +22,7 @@ from limpide.data.parts import check_columns, files_sha256, stacked, table_files
 from limpide.data.places import Places
 from limpide.data.reading import Reading
 from limpide.data.text_pieces import PIECE_BYTES, TextPieces
-from limpide.errors import DataError, problem
+from limpide.errors import DataError, problem, reason_of
 from limpide.i18n import N_, _, format_count, ngettext
 
 MEMORY = "2 GB"
@@ -248,4 +248,4 @@ def _open(path: Path, options: Mapping[str, Any]) -> Pieces:
                 raise DataError(problem(path.name, expected, _(label), _("unpack it first")))
         return ParquetPieces(path) if start == PARQUET else TextPieces(path, options)
     except OSError as error:
-        raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error
+        raise DataError(problem(str(path), _("a file that can be read"), reason_of(error))) from error

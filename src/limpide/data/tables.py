@@ -21,7 +21,7 @@ from limpide.data.frames import plain
 from limpide.data.places import Places
 from limpide.data.reading import Asked, Reading, Table, check_applies
 from limpide.data.tidying import missing_left_out
-from limpide.errors import DataError, did_you_mean, problem
+from limpide.errors import DataError, did_you_mean, problem, reason_of
 from limpide.i18n import N_, _
 
 EXPECTED = N_("a CSV, TSV, JSON, Parquet or Excel file")
@@ -107,7 +107,7 @@ def read_table(path: str | Path, asked: Asked | None = None) -> TableFile:
             table = read_content(path.name, path.read_bytes(), asked)
         sha256 = digest.result().hexdigest()
     except OSError as error:
-        raise DataError(problem(str(path), _("a file that can be read"), str(error.strerror or error))) from error
+        raise DataError(problem(str(path), _("a file that can be read"), reason_of(error))) from error
     return TableFile(table.frame, table.notes, sha256, table.reading, table.places)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from limpide.arrays import Shape, show_shape
-from limpide.errors import DataError, UnknownName, problem
+from limpide.errors import DataError, UnknownName, problem, reason_of
 from limpide.i18n import N_, _, format_count
 from limpide.nn.layers import Activation, BatchNorm, Conv2d, Dense, Flatten, Layer
 from limpide.nn.network import Network
@@ -122,7 +122,7 @@ def read_sheet(path: str | Path) -> dict[str, dict[str, str]]:
         if path.suffix.lower() == ".toml":
             return _read_toml(path, tomllib.loads(text))
     except OSError as error:
-        raise DataError(problem(str(path), _("a filled-in sheet"), error.strerror or str(error))) from None
+        raise DataError(problem(str(path), _("a filled-in sheet"), reason_of(error))) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(problem(str(path), _("a sheet in CSV or TOML"), str(error))) from None
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
