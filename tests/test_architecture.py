@@ -34,7 +34,6 @@ LONG_FILES: dict[str, str] = {
     "tests/data/test_corpus_accepted.py": "a table: a row for each file that is read",
     "tests/data/test_corpus_refused.py": "a table: a row for each file that is refused",
     "tests/data/test_images.py": "a test for each way in which an image file can be wrong",
-    "tests/test_streaming.py": "one subject: a stream from its files to its predictions, each beside the table in memory",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
 

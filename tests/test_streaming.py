@@ -396,11 +396,3 @@ def test_the_command_line_streams(tmp_path, monkeypatch, run, capsys):
     assert main([*words, "--out", "out.csv"]) == 0
     assert "1,200 predictions written" in capsys.readouterr().out
     assert len(pl.read_csv("out.csv")) == 1200
-
-
-def test_numbers_with_units_are_words_in_a_stream_and_this_is_said(tmp_path, monkeypatch):
-    small_windows(monkeypatch)
-    houses().with_columns(mass=pl.Series([f"{i % 7} kg" for i in range(3000)])).write_csv(tmp_path / "units.csv")
-    notes = prepare(str(tmp_path / "units.csv"), stream=True, **OPTIONS).notes
-    said = "cells such as '0 kg' are numbers in a table read at once, and words in a stream"
-    assert [note.text.partition(":")[0] for note in notes if note.where == "mass"] == [said]

@@ -164,7 +164,7 @@ def test_french_punctuation_keeps_its_distance(pairs):
         "% without a narrow no-break space": rf"(?<=[\d}}])%|[ {NBSP}]%",
         "a straight apostrophe": r"(?<=[^\W\d_])'(?=[\w{«])",
         "a thousand without a narrow no-break space": r"\d \d{3}\b|(?<![\d,])[1-9]\d{0,2},\d{3}\b",
-        "two blanks": r"\s\s(?<!\n\n)",
+        "two blanks": r"\s\s(?<!\n\n)(?<!\n\t)",
     }
     for fault, pattern in faults.items():
         assert [french for _english, french in pairs if re.search(pattern, french)] == [], fault
