@@ -162,7 +162,7 @@ def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
     loss = loss_of(recipe, network, made.task)
     if recipe.training.shift and len(network.input_shape) != 3:
         raise RecipeError(problem("training.shift", _("images"), _("a table"), _("leave it out")))
-    engine = choose_engine(recipe.engine, network, n_updates(recipe, n_train), recipe.precision)
+    engine = engine_of(recipe, network, n_train)
     if recipe.engine == "auto":
         # the recipe of a run names its engine, so that it is redone with the same
         choices.record("engine", engine.name, engine.why)
@@ -232,6 +232,13 @@ def n_updates(recipe: Recipe, n_train: int) -> int:
     training = recipe.training
     assert training.epochs is not None and training.batch_size is not None
     return training.epochs * -(-n_train // training.batch_size)
+
+
+def engine_of(recipe: Recipe, network: Network, n_train: int) -> Choice:
+    """The engine for a recipe whose training is settled, and why."""
+    batch_size = recipe.training.batch_size
+    assert batch_size is not None
+    return choose_engine(recipe.engine, network, n_updates(recipe, n_train), recipe.precision, batch_size)
 
 
 def _settle_task(choices: Choices, dataset: Dataset) -> Task:

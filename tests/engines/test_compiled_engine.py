@@ -330,6 +330,16 @@ def test_a_job_is_compiled_where_that_is_repaid(text, n_updates, is_on_disk, exp
     assert why
 
 
+@pytest.mark.parametrize(
+    ("function", "batch_size", "expected"),
+    [("relu", 32, "numpy"), ("silu", 32, "compiled"), ("relu", 2048, "compiled"), ("silu", 256, "compiled")],
+)
+def test_large_batches_and_curved_activations_repay_it_sooner(function, batch_size, expected, monkeypatch):
+    monkeypatch.setattr("limpide.engines.choosing.is_compiled", lambda with_shares=False: True)
+    network = Network.parse(f"19, 64 {function}, 32 {function}, 1")
+    assert choose_engine("auto", network, 15_000, batch_size=batch_size).name == expected
+
+
 def test_without_numba_the_choice_is_numpy_and_says_so(monkeypatch):
     def missing(name):
         raise MissingPackage("numba is not installed")

@@ -246,7 +246,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         training = recipe.training
         assert training.epochs is not None and training.batch_size is not None
         n_updates = training.epochs * -(-n_visits // training.batch_size)
-        engine = choose_engine(recipe.engine, network, n_updates)
+        engine = choose_engine(recipe.engine, network, n_updates, batch_size=training.batch_size)
         weights = self.weights_ if goes_on else network.initialize(seeds.stream(recipe.seed, "weights"))
         optimizer, share = recipe.optimizer.build(), training.average or 0.0
         open_trainer = partial(get_engine(engine.name).trainer, network, loss, weights=weights, n_updates=n_updates)

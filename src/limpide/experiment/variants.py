@@ -17,10 +17,9 @@ from typing import Any
 
 from limpide.data.dataset import Dataset
 from limpide.data.streams import TableStream
-from limpide.engines.choosing import choose_engine
 from limpide.errors import LimpideError, RecipeError, UnknownName, problem
 from limpide.i18n import _
-from limpide.job import Job, data_key, n_updates, open_recipe, prepare, recipe_of
+from limpide.job import Job, data_key, engine_of, open_recipe, prepare, recipe_of
 from limpide.nn.layers import Activation, Dense, Layer, Residual
 from limpide.nn.network import Network
 from limpide.progress import RECIPE
@@ -248,8 +247,7 @@ class Settler:
         recipe, network = job.recipe, job.network
         if variant.activation:
             network = with_activation(network, variant.activation)
-            updates = n_updates(recipe, job.sizes["train"])
-            engine = choose_engine(variant.recipe.engine, network, updates, recipe.precision)
+            engine = engine_of(recipe.with_values({"engine": variant.recipe.engine}), network, job.sizes["train"])
             recipe = recipe.with_values({"network.layers": str(network), "engine": engine.name})
         rows = {str(part): n for part, n in job.sizes.items()}
         dataset = job.dataset
