@@ -92,7 +92,9 @@ class TextPieces:
                 _cut, _newline, rows = file.read(LOOK_BYTES).partition(b"\n")
                 # a look may begin inside a cell of several lines: what is no table there is passed over
                 with suppress(DataError):
-                    yield self._read(rows[: _end_of_rows(rows)], 1, 1)[0]
+                    frame, _places, _n_above = self._read(rows[: _end_of_rows(rows)], 1, 1)
+                    if len(frame):
+                        yield frame
 
     def _read(self, piece: bytes, line: int, n_above: int) -> tuple[pl.DataFrame, Places, int]:
         """The rows of a piece that are not blank, where they stand, and how many rows the file has up to its end.
