@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from limpide.errors import did_you_mean, problem
 from limpide.i18n import _, format_number
+from limpide.words import plain_number
 
 
 class Section(BaseModel):
@@ -35,7 +36,7 @@ def problems_in(cls: type[BaseModel], error: ValidationError, where: str) -> Ite
             names = context["expected"].replace(" or ", ", ")
             yield problem(f"{where}{path}", _("one of {names}").format(names=names), given)
         else:
-            yield problem(f"{where}{path}", _expected(kind, context, found["msg"]), given)
+            yield problem(f"{where}{path}", _expected(kind, context, found["msg"]), given, _mend(kind, found["input"]))
 
 
 def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
@@ -61,6 +62,13 @@ def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
         "model_type": _("a section"),
     }
     return types.get(kind, message)
+
+
+def _mend(kind: str, given: Any) -> str:
+    """How a number is typed that somebody wrote as people do; nothing for other values."""
+    is_number = kind in ("int_type", "float_type") and isinstance(given, str)
+    plain = plain_number(given, is_whole=kind == "int_type") if is_number else ""
+    return _("write {number}").format(number=plain) if plain else ""
 
 
 def _known_keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -8,7 +8,11 @@ import pytest
     [
         (["trian", "iris"], "No such command 'trian'. Did you mean 'train'?"),
         (["train", "iris", "--epoch", "3"], "No such option '--epoch'. Did you mean '--epochs'?"),
-        (["train", "iris", "--epochs", "x"], "Invalid value for '--epochs': 'x' is not a valid integer."),
+        (["train", "iris", "--epochs", "x"], "--epochs: expected a whole number, got 'x'"),
+        (["train", "iris", "--epochs", "1 000"], "--epochs: expected a whole number, got '1 000'; write 1000"),
+        (["train", "iris", "--rate", "0,01"], "--rate: expected a number, got '0,01'; write 0.01"),
+        (["train", "iris", "--option", "rate=0,01"], "optimizer.rate: expected a number, got '0,01'; write 0.01"),
+        (["search", "iris", "--trials", "5,5"], "--trials: expected a whole number, got '5,5'"),
         (["train"], "Missing argument 'SOURCE'."),
         (["train", "iris", "--option", "drop"], "--option: expected NAME=VALUE, got 'drop'"),
         (["train", "iris", "--option", "patence=1"], '--option: unknown name "patence"; did you mean "patience"?'),

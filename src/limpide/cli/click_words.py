@@ -24,6 +24,5 @@ def click_words() -> list[str]:
         _("Option {name!r} does not take a value."),
         ngettext("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})", 2),
         _("Invalid value for {param_hint}: {message}"),
-        _("{value!r} is not a valid {number_type}."),
         ngettext("{value!r} is not {choice}.", "{value!r} is not one of {choices}.", 2),
     ]

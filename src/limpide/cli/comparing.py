@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.options import as_json, lang, no_report_option, quiet_option, storage_option, workers_option
+from limpide.cli.options import Number, as_json, lang, no_report_option, quiet_option, storage_option, workers_option
 from limpide.cli.screen import (
     Drawing,
     complain,
@@ -78,13 +78,13 @@ def read_knobs(context: click.Context, option: click.Parameter, words: Sequence[
     callback=read_knobs,
     help=_("What differs: activation, or any key of a recipe; values between commas, or semicolons."),
 )
-@click.option("--seeds", metavar="N", type=int, help=_("Trainings of each variant; 10 when left out."))
+@click.option("--seeds", metavar="N", type=Number(int), help=_("Trainings of each variant; 10 when left out."))
 @click.option("--metric", metavar="NAME", help=_("What is compared; the main metric of the task when left out."))
 @click.option("--splits", is_flag=True, help=_("Deal the rows out anew for each seed."))
 @click.option(
     "--zone",
     metavar="Z",
-    type=float,
+    type=Number(float),
     help=_("Differences up to this size do not matter; in points for what is in per cent."),
 )
 @workers_option

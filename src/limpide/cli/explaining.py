@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.options import as_json, lang, read_pairs
+from limpide.cli.options import Number, as_json, lang, read_pairs
 from limpide.cli.screen import as_command, labelled, open_console, print_json
 from limpide.errors import RecipeError, problem
 from limpide.i18n import N_, _
@@ -50,7 +50,9 @@ def read_unit(context: click.Context, option: click.Parameter, word: str | None)
     ),
 )
 @click.argument("folder", metavar="RUN")
-@click.option("--row", metavar="N", type=int, help=_("A row of the data; with --epoch in the update that visits it."))
+@click.option(
+    "--row", metavar="N", type=Number(int), help=_("A row of the data; with --epoch in the update that visits it.")
+)
 @click.option(
     "--set",
     "values",
@@ -59,9 +61,11 @@ def read_unit(context: click.Context, option: click.Parameter, word: str | None)
     callback=read_pairs,
     help=_("The value of a column of a row of your own; may be repeated."),
 )
-@click.option("--epoch", metavar="E", type=int, help=_("An epoch, from 1."))
-@click.option("--step", metavar="K", type=int, help=_("An update of the epoch, from 1; else of the whole training."))
-@click.option("--sample", metavar="S", type=int, help=_("The row of the batch that is followed, from 0."))
+@click.option("--epoch", metavar="E", type=Number(int), help=_("An epoch, from 1."))
+@click.option(
+    "--step", metavar="K", type=Number(int), help=_("An update of the epoch, from 1; else of the whole training.")
+)
+@click.option("--sample", metavar="S", type=Number(int), help=_("The row of the batch that is followed, from 0."))
 @click.option("--layer", metavar="L", help=_("One layer, by its index or its path."))
 @click.option("--unit", metavar="U", callback=read_unit, help=_("One unit of the layer, written exactly."))
 @click.option("--open", "opened", metavar="NAME", multiple=True, help=_("One number, by its address; may be repeated."))

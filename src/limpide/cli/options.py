@@ -10,7 +10,28 @@ import click
 from limpide.data.reading import OPTIONS as READING
 from limpide.errors import RecipeError, UnknownName, problem
 from limpide.i18n import LANGUAGES, _
-from limpide.words import read_value
+from limpide.words import plain_number, read_value
+
+
+class Number(click.ParamType[Any]):
+    """A number as Python writes it; another way to write one is told how it is typed."""
+
+    name = "number"
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises  RecipeError  for what is no number, or not whole where it has to be."""
+        try:
+            return self.kind(value)
+        except ValueError:
+            expected = _("a whole number") if self.kind is int else _("a number")
+            plain = plain_number(value, is_whole=self.kind is int)
+            mend = _("write {number}").format(number=plain) if plain else ""
+            where = param.opts[0] if param else self.name
+            raise RecipeError(problem(where, expected, repr(value), mend)) from None
+
 
 lang = click.option(
     "--lang",
@@ -23,7 +44,7 @@ quiet_option = click.option("--quiet", is_flag=True, help=_("Show the last lines
 no_report_option = click.option("--no-report", is_flag=True, help=_("Write no report."))
 no_baselines_option = click.option("--no-baselines", is_flag=True, help=_("Fit no models to compare with."))
 workers_option = click.option(
-    "--workers", metavar="N", type=int, help=_("Trainings side by side; as many as there are cores.")
+    "--workers", metavar="N", type=Number(int), help=_("Trainings side by side; as many as there are cores.")
 )
 storage_option = click.option(
     "--storage",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from limpide.cli.options import as_json, lang, no_report_option, quiet_option, storage_option, workers_option
+from limpide.cli.options import Number, as_json, lang, no_report_option, quiet_option, storage_option, workers_option
 from limpide.cli.screen import (
     BARS,
     Drawing,
@@ -90,11 +90,15 @@ def read_spaces(context: click.Context, option: click.Parameter, words: Sequence
     help=_("What is tried; may be repeated. Left out: the section [space] of the recipe's file."),
 )
 @click.option("--method", type=click.Choice(METHODS), default="bayes", help=_("How trials are chosen; bayes learns."))
-@click.option("--trials", metavar="N", type=int, help=_("Trials, at most; 20, or all of a grid, when left out."))
+@click.option(
+    "--trials", metavar="N", type=Number(int), help=_("Trials, at most; 20, or all of a grid, when left out.")
+)
 @click.option("--budget", metavar="TIME", help=_("As many trials as fit in this time, such as 20m."))
-@click.option("--repeats", metavar="R", type=int, default=3, help=_("Seeds of each trial; 3 when left out."))
-@click.option("--fresh", metavar="N", type=int, default=5, help=_("Fresh seeds for the best; 5 when left out."))
-@click.option("--at-once", metavar="N", type=int, default=8, help=_("Trials proposed together; 8 when left out."))
+@click.option("--repeats", metavar="R", type=Number(int), default=3, help=_("Seeds of each trial; 3 when left out."))
+@click.option("--fresh", metavar="N", type=Number(int), default=5, help=_("Fresh seeds for the best; 5 when left out."))
+@click.option(
+    "--at-once", metavar="N", type=Number(int), default=8, help=_("Trials proposed together; 8 when left out.")
+)
 @click.option("--metric", metavar="NAME", help=_("What is searched for; the main metric of the task when left out."))
 @workers_option
 @click.option("--no-test", is_flag=True, help=_("Leave the test set shut."))

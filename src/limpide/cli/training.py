@@ -11,6 +11,7 @@ import click
 
 from limpide.cli.checkups import show_checkup, watched
 from limpide.cli.options import (
+    Number,
     as_json,
     data_options,
     lang,
@@ -93,7 +94,9 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     command = stream(other(accept(command)))
     for name, (flat, metavar, kind, text) in reversed(RECIPE_OPTIONS.items()):
-        command = click.option(name, flat, metavar=metavar, type=kind, help=text)(command)
+        command = click.option(name, flat, metavar=metavar, type=Number(kind) if kind is not str else str, help=text)(
+            command
+        )
     return data_options(reading_options(command))
 
 

@@ -150,10 +150,10 @@ def spool_folder() -> Path:
 def memory_bytes(text: str) -> int | None:
     """The bytes that a text such as "2 GB" stands for; None when it is nothing of the kind, or below 32 MB.
 
-    >>> memory_bytes("500 MB"), memory_bytes("much")
-    (500000000, None)
+    >>> memory_bytes("500 MB"), memory_bytes("1,5 Go"), memory_bytes("much")
+    (500000000, 1500000000, None)
     """
-    found = re.fullmatch(r"(\d+(?:[.,]\d+)?) ?([MGT])B", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d+(?:[.,]\d+)?) ?([MGT])[Bo]", text.strip(), re.IGNORECASE)
     if not found:
         return None
     n_bytes = round(float(found[1].replace(",", ".")) * {"M": 10**6, "G": 10**9, "T": 10**12}[found[2].upper()])
