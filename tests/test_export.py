@@ -234,6 +234,33 @@ def test_a_program_reads_files_as_the_run_does(name, tmp_path):
     assert ("decimal mark" in head) == (name != "american")
 
 
+def test_a_program_reads_times_brackets_signs_behind_marks_and_plurals_as_the_run_does(tmp_path):
+    rng = np.random.default_rng(6)
+    lines = ["start;lap;balance;change;depth;mark;size;price"]
+    for i in range(60):
+        minus = i % 2
+        cells = [
+            f"{i % 24:02}:{i % 60:02}" if i % 7 else "",
+            f"{1 + i % 3}:{i:02}.{i:02}",
+            f"(${i + 1}.50)" if minus else "$ -" if i == 30 else f"${i}.25",
+            f"{i}.5-" if minus else f"{i}.5",
+            f"\N{MINUS SIGN}{i + 1}" if minus else f"{i}",
+            f"{i % 20}.5 / 20",
+            f"{i % 5 + 1} room" + "s" * (i % 5 > 0),
+            f"{rng.normal() + i:.3f}",
+        ]
+        lines.append(";".join(cells))
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    run = lp.train(tmp_path / "table.csv", target="price", network="8 tanh", epochs=2, save=False, baselines=False)
+    assert {treatment.kind for treatment in run.preparation.treatments} == {"number"}
+    program, _weights = export(run, "numpy", tmp_path / "model.py")
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "table.csv")], capture_output=True, text=True, check=True
+    )
+    answers = np.array(done.stdout.split(), float)
+    np.testing.assert_allclose(answers, run.predict(tmp_path / "table.csv")["prediction"], atol=1e-4)
+
+
 def test_a_program_takes_numbers_as_they_are(trained, tmp_path):
     export(trained["houses"][0], "numpy", tmp_path / "houses.py")
     (tmp_path / "houses.csv").write_text("area,rooms,city,garden,sold\n40.5,3,Nice,yes,02/03/2020\n,2,Lyon,,\n")

@@ -96,7 +96,7 @@ _STANDARD = {
     "csv.": "import csv",
     "itertools.": "import itertools",
     "math.": "import math",
-    "re.sub(": "import re",
+    " re.": "import re",
     "sys.": "import sys",
     "datetime(": "from datetime import datetime, timedelta",
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from limpide.data.numerals import SHARES
+from limpide.data.clocks import CLOCK
+from limpide.data.numerals import CURRENCIES, MINUS, SHARES, UNITS
 from limpide.data.reading import Reading
 from limpide.data.values import MISSING_WORDS
 
@@ -12,6 +13,15 @@ _MISSING = '''
 def is_missing(cell):
     """Whether a cell holds nothing."""
     return cell is None or str(cell).strip().lower() in MISSING
+'''.strip().splitlines()
+
+_HOURS = '''
+def hours(cell):
+    """The hours of a time such as 08:30 and 27:00:36, or of a lap such as 1:20.35."""
+    parts = re.split("[:hH]", cell.strip().replace(",", "."))
+    if len(parts) == 2 and "." in parts[1]:
+        parts = ["0", *parts]
+    return sum(float(part) / 60**i for i, part in enumerate(parts))
 '''.strip().splitlines()
 
 
@@ -30,6 +40,8 @@ def cell_code(reading: Reading, units: Mapping[str, str]) -> Iterator[str]:
     yield from _MISSING
     yield ""
     yield ""
+    if CLOCK in units.values():
+        yield from [*_HOURS, "", ""]
     yield 'def number(cell, fill, unit=""):' if units else "def number(cell, fill):"
     without = ", without its unit" if units else ""
     yield f'    """The number of a cell{without}; where it is missing, what stands in for it."""'
@@ -37,10 +49,20 @@ def cell_code(reading: Reading, units: Mapping[str, str]) -> Iterator[str]:
     yield "        return fill"
     yield "    if not isinstance(cell, str):"
     yield "        return float(cell)"
+    if CLOCK in units.values():
+        yield f'    if unit == "{CLOCK}":'
+        yield "        return hours(cell)"
     if shares:
         yield "    size = SHARES.get(unit, 1) if unit in cell else 1"
     if units:
         yield '    cell = cell.replace(unit, "")'
+    if any(unit.startswith("/") for unit in units.values()):
+        yield '    cell = cell.split("/")[0]  # 12 / 20'
+    if any(_is_word(unit) for unit in units.values()):
+        yield "    cell = cell.rstrip(unit) if unit.isalpha() else cell  # 1 room, 2 rooms"
+    yield "    cell = cell.strip()"
+    yield f'    if cell.endswith((")", "-")) or cell.startswith({tuple(MINUS)!r}):'
+    yield f'        cell = "-" + (cell.strip("()- {MINUS}") or "0")  # (12) of accounts, 12- of older machines'
     if reading.thousands in (".", ","):
         # before other than three digits the mark stays, and the cell is refused or has its decimals
         yield f'    cell = re.sub(r"[{reading.thousands}](?=[0-9]{{3}}([^0-9]|$))", "", cell)'
@@ -51,6 +73,11 @@ def cell_code(reading: Reading, units: Mapping[str, str]) -> Iterator[str]:
     if reading.decimal == ",":
         yield '    cell = cell.replace(",", ".")'
     yield "    return float(cell) / size" if shares else "    return float(cell)"
+
+
+def _is_word(unit: str) -> bool:
+    """Whether a unit is a word of the file's own, which may have a plural, not one that all files share."""
+    return unit.isalpha() and unit not in UNITS.split() and unit not in CURRENCIES.split()
 
 
 def is_plain(reading: Reading) -> bool:
