@@ -286,7 +286,7 @@ def test_numbers_are_written_the_french_way():
     ("words", "beginning"),
     [
         (["train"], "✗ Argument manquant\u00a0: 'SOURCE'."),
-        (["train", "iris", "--rate", "quick"], "✗ Valeur incorrecte pour '--rate'\u00a0: 'quick' n’est pas un nombre"),
+        (["train", "iris", "--rate", "quick"], "✗ --rate\u00a0: il faut un nombre\u202f; reçu\u00a0: 'quick'"),
         (["trian"], "✗ Commande 'trian' inconnue. Peut-être 'train'\u202f?"),
     ],
 )

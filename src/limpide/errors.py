@@ -41,8 +41,13 @@ SYSTEM_REASONS = (
     N_("Too many open files"),
     N_("Device or resource busy"),
     N_("Input/output error"),
+    N_("Name or service not known"),
+    N_("Temporary failure in name resolution"),
+    N_("Network is unreachable"),
+    N_("Connection refused"),
+    N_("Connection timed out"),
 )
-"""Why a system refuses a file, in its own words, so that they are translated."""
+"""Why a system refuses a file or finds no mirror, in its own words, so that they are translated."""
 
 
 def problem(where: str, expected: str, got: str, mend: str = "") -> str:

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from limpide.errors import MissingData, problem, reason_of
@@ -88,7 +88,7 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
             _download(f"{mirror}/{remote.name}", part, remote)
             _check(part, remote)
         except (OSError, HTTPException, ValueError, EOFError, zlib.error) as error:
-            answers.append(f"{mirror}: {error}")
+            answers.append(f"{mirror}: {_cause_of(error)}")
             continue
         part.replace(folder / remote.name)
         return
@@ -98,6 +98,12 @@ def _fetch(remote: Remote, mirrors: Sequence[str], folder: Path) -> None:
             place.rmdir()
     mend = _set_elsewhere(folder)
     raise MissingData(problem(remote.name, _("a copy from one of its mirrors"), "; ".join(answers), mend))
+
+
+def _cause_of(error: Exception) -> str:
+    if isinstance(error, URLError) and isinstance(error.reason, OSError):
+        return reason_of(error.reason)
+    return str(error)
 
 
 def _set_elsewhere(folder: Path) -> str:
