@@ -1,11 +1,16 @@
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
+import limpide as lp
+from limpide.data.shifts import told_by_place
 from limpide.defaults import Choices, settle_network, settle_split, settle_training
 from limpide.estimators import NetworkClassifier, NetworkRegressor
 from limpide.job import prepare
 from limpide.recipe import Recipe
+from limpide.training import resume
+from limpide.verification import check_run
 
 
 def choices(suggested=None, **options):
@@ -134,6 +139,79 @@ def test_images_of_any_size_have_a_network(side, n_train):
     widest = max(shape[-1] for shape in network.shapes if len(shape) == 3)
     assert widest <= side
     assert network.n_parameters < 10**6
+
+
+def blobs(rng, n, side=16, by_place=False):
+    """Bright or dark blobs anywhere; the class is their brightness, or the half they stand in."""
+    classes = np.arange(n) % 2
+    rows, columns = rng.uniform(1, side - 1, (2, n))
+    if by_place:
+        columns = columns / 2 + classes * side / 2
+    far = (np.arange(side)[:, None] - rows[:, None, None]) ** 2 + (np.arange(side) - columns[:, None, None]) ** 2
+    strength = 60.0 if by_place else np.where(classes, 60, -60)[:, None, None]
+    images = 128 + strength * np.exp(-far / 4) + rng.normal(0, 3, far.shape)
+    return images[:, None].astype(np.uint8), np.array(["a", "b"])[classes]
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "shift"),
+    [
+        ({"n": 60}, {}, 2),
+        ({"n": 60, "side": 32}, {}, 4),
+        ({"n": 60, "side": 32}, {"shift": 1}, 1),
+        ({"n": 20, "side": 600}, {}, 64),
+        ({"n": 60}, {"shift": 0}, 0),
+        ({"n": 60, "by_place": True}, {}, 0),
+        ({"n": 60, "side": 11}, {}, None),
+        ({"n": 60}, {"network": "flatten, 8 relu"}, None),
+        ({"n": 7_200}, {}, None),
+    ],
+)
+def test_few_images_are_moved_unless_the_place_tells_the_class(rng, job, options, shift):
+    made = prepare(blobs(rng, **job), seed=0, **options)
+    assert made.recipe.training.shift == shift
+    told = {inference.what: inference for inference in made.inferences}
+    assert ("training.shift" in told) == (shift is not None and "shift" not in options)
+    if "training.shift" in told:
+        assert told["training.shift"].value == str(shift)
+        assert ("where things stand" in told["training.shift"].why) == job.get("by_place", False)
+
+
+def test_images_with_a_number_to_tell_are_not_moved(rng):
+    images, _ = blobs(rng, 60)
+    assert prepare((images, rng.normal(size=60)), task="regression").recipe.training.shift is None
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled", "torch"])
+def test_a_training_on_images_moved_by_default_is_redone_and_resumed(rng, tmp_path, monkeypatch, engine):
+    monkeypatch.setenv("LIMPIDE_CHECKPOINT_SECONDS", "0")
+    for place, (image, kind) in enumerate(zip(*blobs(rng, 60), strict=True)):
+        (tmp_path / "blobs" / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(tmp_path / "blobs" / kind / f"{place}.png")
+    options = {"engine": engine, "epochs": 2, "seed": 3, "baselines": False, "report": False}
+
+    class Killed(BaseException):
+        pass
+
+    def die(_training, epoch):
+        if epoch is not None:
+            raise Killed
+
+    whole = lp.train(tmp_path / "blobs", out=tmp_path / "whole", **options)
+    assert whole.recipe.training.shift == 2
+    assert {check.outcome for check in check_run(tmp_path / "whole", redo=True, quick=True)} == {"ok"}
+    with pytest.raises(Killed):
+        lp.train(tmp_path / "blobs", out=tmp_path / "cut", watch=die, **options)
+    resumed = resume(tmp_path / "cut", baselines=False, report=False)
+    for name, array in whole.weights.items():
+        np.testing.assert_array_equal(resumed.weights[name], array)
+
+
+@pytest.mark.parametrize(("classes", "share"), [([0, 0, 0, 0], 0.0), ([0, 1, 2, 3], 0.0), ([5, 5, 9, 9], 0.7)])
+def test_one_class_or_a_class_for_each_image_is_not_told_by_place(classes, share):
+    images = np.eye(4).reshape(4, 1, 1, 4)
+    assert told_by_place(images, np.array(classes)) == share
+    assert told_by_place(np.ones_like(images), np.array(classes)) == 0.0
 
 
 @pytest.mark.parametrize(("n_rare", "is_told"), [(10, True), (20, True), (30, False), (100, False)])

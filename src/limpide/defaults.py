@@ -11,6 +11,8 @@ from math import ceil
 from typing import Any
 
 from limpide.arrays import Shape, show_shape
+from limpide.data.rows import Rows
+from limpide.data.shifts import told_by_place
 from limpide.errors import RecipeError, problem
 from limpide.history import Inference
 from limpide.i18n import _, format_count, format_number
@@ -46,6 +48,16 @@ SMALLEST_MAP = 5
 """Convolutions follow one another, each with half the side before it, until so many pixels or fewer are left."""
 
 MOST_CHANNELS = 64
+
+FEW_IMAGES = 5_000
+"""Of fewer training images than this, each is moved anew in every epoch."""
+
+MOVED_SHARE = 1 / 8
+MOST_MOVED = 64
+"""How far an image is moved at most: this share of the shorter side, and so many pixels, which a recipe may say."""
+
+MOST_TOLD_BY_PLACE = 0.6
+"""Share of what varies in where things stand that classes may explain: above, images are not moved."""
 
 CONVOLUTION_WORK = 4e10
 """Multiply-adds of one epoch above which convolutions step over every other pixel: a second or two of one core."""
@@ -153,6 +165,23 @@ def _convolutions(side: int, is_pooled: bool) -> str:
             side, kernel = (side - kernel) // 2 + 1, 3
         channels = min(2 * channels, MOST_CHANNELS)
     return ", ".join(blocks)
+
+
+def settle_shift(choices: Choices, train: Rows, task: str) -> None:
+    """How far images are moved before the default network learns from them, where they are few and in classes.
+
+    A number may well be told by the place of a thing, and so may a class: then images stay as they are.
+    """
+    if train.x.ndim != 4 or task == "regression" or choices.is_given("network.layers"):
+        return
+    side = min(train.x.shape[2:])
+    if side < CONVOLUTION_SIDE or len(train.x) >= FEW_IMAGES:
+        return
+    if told_by_place(train.x, train.truth) > MOST_TOLD_BY_PLACE:
+        choices.settle("training.shift", 0, _("where things stand tells the classes apart, so images are not moved"))
+    else:
+        why = _("the images are few: moved a little, each in a new way in every epoch, they teach as more would")
+        choices.settle("training.shift", min(MOST_MOVED, round(MOVED_SHARE * side)), why)
 
 
 def settle_training(choices: Choices, network: Network, task: str, n_train: int) -> None:

@@ -26,7 +26,7 @@ from limpide.data.rows import Part, Preparation, Prepared, Rows, Streamed
 from limpide.data.sources import open_source
 from limpide.data.splits import Split, split, split_by_hash
 from limpide.data.streams import TableStream
-from limpide.defaults import Choices, loss_of, settle_network, settle_split, settle_training
+from limpide.defaults import Choices, loss_of, settle_network, settle_shift, settle_split, settle_training
 from limpide.engines.base import ENGINES, LoadsCode, get_engine
 from limpide.engines.choosing import Choice, choose_engine
 from limpide.errors import DataError, LimpideError, RecipeError, UnknownName, problem
@@ -155,6 +155,7 @@ def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
         choices = Choices(recipe, dataset.suggested, dataset.name)
         made = _prepare_loaded(choices, dataset)
     n_train = made.streamed.sizes["train"] if made.streamed else len(made.split.train)
+    settle_shift(choices, made.parts["train"], made.task)
     network = settle_network(choices, made.preparation.input_shape, made.target.n_outputs, n_train, made.task)
     settle_training(choices, network, made.task, n_train)
     recipe = choices.recipe

@@ -128,8 +128,11 @@ class TrainingSection(Section):
             "share of the mean so far in the mean of the weights that each epoch is measured by; 0: no mean"
         ),
     )
-    shift: int = Field(
-        default=0, ge=0, le=64, description=N_("pixels that a training image is moved by at most, anew in each epoch")
+    shift: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description=N_("pixels that a training image is moved by at most, anew in each epoch; 0: none"),
     )
     rows: int | None = Field(
         default=None, ge=2, description=N_("training rows learned from, at most, drawn by the seed of the split")
