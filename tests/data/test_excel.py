@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from limpide.data import excel, old_excel, sheet_cells
+from limpide.data import excel, sheet_cells, workbooks
 from limpide.data.reading import Asked, Reading
 from limpide.data.tables import read_content
 from limpide.errors import DataError, UnknownName
 from tests.data.nasty import HERE, book, zipped
+from tests.data.trades import open_document
 
 
 def read(content, name="t.xlsx", **options):
@@ -156,7 +157,7 @@ def test_a_binary_workbook_that_is_no_table(monkeypatch, rows, problem):
         "sheets": [pl.DataFrame({"name": ["one"]})],
         "cells": [cells(*rows), cells(*rows).cast(pl.Float64, strict=False)],
     }
-    monkeypatch.setattr(old_excel, "read_apart", lambda where, form, mend, reader, *more: answers[reader])
+    monkeypatch.setattr(workbooks, "read_apart", lambda where, form, mend, reader, *more: answers[reader])
     content = zipped(("xl/workbook.bin", b"x"))
     assert refused(content, "t.xlsb") == [problem]
     answers["sheets"] = [pl.DataFrame({"name": []}, schema={"name": pl.String})]
@@ -169,5 +170,11 @@ def test_a_binary_workbook_keeps_the_digits_of_its_numbers(monkeypatch):
         "sheets": [pl.DataFrame({"name": ["one"]})],
         "cells": [cells(["x", "y"], ["0", "007"], ["7", "007"]), numbers],
     }
-    monkeypatch.setattr(old_excel, "read_apart", lambda where, form, mend, reader, *more: answers[reader])
+    monkeypatch.setattr(workbooks, "read_apart", lambda where, form, mend, reader, *more: answers[reader])
     assert read(zipped(("xl/workbook.bin", b"x")), "t.xlsb").frame.rows() == [(1e-12, "007"), (7.0, "007")]
+
+
+def test_a_damaged_open_document_is_called_what_it_is():
+    content = open_document([["a", "b"], [1, 2]]).replace(b"</table:table>", b"</table:other>")
+    (problem,) = refused(content, "t.ods")
+    assert problem.startswith("t.ods: expected an OpenDocument spreadsheet, got ")

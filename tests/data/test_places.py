@@ -14,6 +14,7 @@ from limpide.errors import DataError
 from limpide.job import prepare
 from limpide.runs import Run
 from limpide.training import train
+from tests.data.trades import open_document
 
 N = 40
 
@@ -54,8 +55,10 @@ ODD = ((2, ["", "", ""]), (4, ["area", "town", "price"]), (6, [1.5, "Nice", None
         ("t.csv", text(rows(*ODD)).replace("Nice", "5'6\" wide").encode(), 11),
         ("t.xlsx", book(rows(*ODD)), 11),
         ("t.xlsx", book(rows(*ODD), n_above=4), 15),
+        ("t.ods", open_document(rows(*ODD)), 11),
+        ("t.ods", open_document(rows(*ODD), n_above=4), 15),
     ],
-    ids=["plain", "title", "blank", "lines", "quotes", "sheet", "low sheet"],
+    ids=["plain", "title", "blank", "lines", "quotes", "sheet", "low sheet", "open sheet", "low open sheet"],
 )
 def test_a_word_in_the_target_is_named_by_the_row_of_its_file(tmp_path, file, content, row):
     (tmp_path / file).write_bytes(content)

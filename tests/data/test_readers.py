@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from limpide.data import apart, archives, json_tables, limits, old_excel
+from limpide.data import apart, archives, json_tables, limits, workbooks
 from limpide.data.reading import Asked, Reading
 from limpide.data.sources import open_source
 from limpide.data.tables import read_content
@@ -233,8 +233,8 @@ def test_a_panic_is_an_error_like_others():
 
 
 def test_old_containers_are_told_apart():
-    assert not old_excel.is_old_excel(b"PK")
-    assert not old_excel.is_locked(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    assert not workbooks.is_old_excel(b"PK")
+    assert not workbooks.is_locked(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 
 def test_the_process_starts_light():

@@ -30,16 +30,19 @@ def french(number) -> str:
     return f"{number:,.2f}".translate(str.maketrans(",.", "\N{NARROW NO-BREAK SPACE},"))
 
 
-def ods() -> bytes:
-    """The houses as LibreOffice keeps them."""
+def open_document(table, n_above=0) -> bytes:
+    """A table as LibreOffice keeps it, under some blank rows."""
 
     def cell(value):
+        if value is None:
+            return "<table:table-cell/>"
         is_word = isinstance(value, str)
         about = 'office:value-type="string"' if is_word else f'office:value-type="float" office:value="{value}"'
         return f"<table:table-cell {about}><text:p>{value}</text:p></table:table-cell>"
 
     names = [f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")]
-    body = "".join(f"<table:table-row>{''.join(map(cell, row))}</table:table-row>" for row in [NAMES, *rows()])
+    blank = [[None]] * n_above
+    body = "".join(f"<table:table-row>{''.join(map(cell, row))}</table:table-row>" for row in [*blank, *table])
     xml = (
         f"<office:document-content {' '.join(names)}><office:body><office:spreadsheet>"
         f'<table:table table:name="Feuille1">{body}</table:table>'
@@ -337,5 +340,5 @@ TRADES = [
         Poids=AREAS,
         Enlèvement=STAMPS,
     ),
-    Nasty("libreoffice.ods", ods, "accepted"),
+    Nasty("libreoffice.ods", lambda: open_document([NAMES, *rows()]), "accepted"),
 ]

@@ -131,11 +131,13 @@ def _sheets(content: bytes) -> list[pl.DataFrame]:
 
 
 def _cells(content: bytes, sheet: str) -> list[pl.DataFrame]:
-    """Every cell as text, and every cell as a number."""
+    """Every cell as text, and every cell as a number, from the first row of the sheet on."""
     import fastexcel
 
     book = fastexcel.read_excel(content)
-    return [book.load_sheet(sheet, header_row=None, dtypes=dtype).to_polars() for dtype in ("string", "float")]
+    return [
+        book.load_sheet(sheet, header_row=None, skip_rows=0, dtypes=dtype).to_polars() for dtype in ("string", "float")
+    ]
 
 
 READERS: dict[str, Callable[..., list[pl.DataFrame]]] = {

@@ -8,6 +8,7 @@ Source  ECMA-376, Office Open XML File Formats, part 1, chapter 18 (SpreadsheetM
 from __future__ import annotations
 
 import zipfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
@@ -231,13 +232,14 @@ def _said(n_merged: int, grid: Grid) -> list[str]:
 def _spread(where: str, grid: Grid, rows: range, columns: range) -> int:
     """Give each cell under a merged one its value, where it begins in these rows; how many merged cells there are."""
     n, n_filled = 0, 0
+    filled = sorted(grid.rows)
     for top, bottom, left, right in grid.merged:
         text = grid.rows.get(top, {}).get(left)
         if text is None or top not in rows:
             continue
         n += 1
         covered = range(max(left, columns.start), min(right + 1, columns.stop))
-        numbers = [number for number in grid.rows if top <= number <= bottom]
+        numbers = filled[bisect_left(filled, top) : bisect_right(filled, bottom)]
         n_filled += len(covered) * len(numbers)
         if n_filled > MOST_MERGED:
             expected = _("at most {n} cells under merged ones").format(n=format_count(MOST_MERGED))

@@ -230,11 +230,12 @@ def _of_magnitudes(text: pl.Series, marks: Marks, is_sure: bool, places: Places 
     if parts is None or found is None:
         return None
     read = (values.numbers(found.series) * parts[1]).round_sig_figs(15)
-    if read.count() < ENOUGH * text.count():
+    is_multiplied = (parts[1] > 1) & read.is_not_null()
+    if read.count() < ENOUGH * text.count() or not is_multiplied.any():
         return None
-    row = int((parts[1] > 1).arg_max() or 0)
+    row = int(is_multiplied.arg_max() or 0)
     note = _("its numbers are shortened by words: {cell} is read as {number}").format(
-        cell=_first(text, parts[1] > 1, places), number=format_written(f"{read[row]:.15g}")
+        cell=_first(text, is_multiplied, places), number=format_written(f"{read[row]:.15g}")
     )
     warnings = [note for note in found.notes if note.level == "warning"]
     is_stray = read.null_count() > text.null_count()

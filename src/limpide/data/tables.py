@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from limpide.data import archives, excel, json_tables, limits, old_excel, text_tables
+from limpide.data import archives, excel, json_tables, limits, text_tables, workbooks
 from limpide.data.apart import read_apart
 from limpide.data.dataset import Note
 from limpide.data.frames import plain
@@ -159,7 +159,7 @@ def _check_file(path: Path) -> None:
 
 
 def _form_of(where: str, content: bytes, asked: Asked) -> Form:
-    if old_excel.is_locked(content):
+    if workbooks.is_locked(content):
         mend = _("open it with its password, and save it without")
         raise DataError(problem(where, _(EXPECTED), _("a workbook locked by a password"), mend))
     for form in FORMS:
@@ -240,9 +240,9 @@ def _is_text(content: bytes) -> bool:
 FORMS: Sequence[Form] = (
     Form(N_("Parquet"), (".parquet", ".pq"), ("missing",), lambda content: content.startswith(b"PAR1"), _read_parquet),
     Form(N_("Excel"), (".xlsx", ".xlsm"), excel.OPTIONS, _is_xlsx, excel.read_excel),
-    Form(N_("Excel"), (".xlsb",), excel.OPTIONS, _is_xlsb, old_excel.read_old_excel),
-    Form(N_("OpenDocument"), (".ods",), excel.OPTIONS, _is_ods, old_excel.read_old_excel),
-    Form(N_("Excel"), (".xls",), excel.OPTIONS, old_excel.is_old_excel, old_excel.read_old_excel),
+    Form(N_("Excel"), (".xlsb",), excel.OPTIONS, _is_xlsb, workbooks.read_old_excel),
+    Form(N_("OpenDocument"), (".ods",), excel.OPTIONS, _is_ods, workbooks.read_ods),
+    Form(N_("Excel"), (".xls",), excel.OPTIONS, workbooks.is_old_excel, workbooks.read_old_excel),
     Form(
         N_("JSON"),
         (".json", ".jsonl", ".ndjson"),

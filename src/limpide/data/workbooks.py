@@ -1,8 +1,9 @@
-"""A table from the workbooks that are not XML: .xls and .xlsb, read by fastexcel."""
+"""A table from the workbooks that fastexcel reads: .xls, .xlsb and .ods."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 
 import polars as pl
 
@@ -34,12 +35,21 @@ def _has_stream(content: bytes, name: str) -> bool:
 
 
 def read_old_excel(where: str, content: bytes, asked: Asked) -> Table:
-    """The table of one sheet."""
+    """The table of one sheet of an .xls or .xlsb."""
+    return _read(where, content, asked, _("an Excel file"))
+
+
+def read_ods(where: str, content: bytes, asked: Asked) -> Table:
+    """The table of one sheet of an .ods."""
+    return _read(where, content, asked, _("an OpenDocument spreadsheet"))
+
+
+def _read(where: str, content: bytes, asked: Asked, expected: str) -> Table:
     mend = _("save it as .xlsx or .csv")
     if content.startswith(b"PK"):
         with archives.open_zip(where, content) as archive:
             limits.check_size(where, sum(entry.file_size for entry in archives.entries(where, archive)))
-    read = partial(read_apart, where, _("an Excel file"), mend)
+    read = partial(read_apart, where, expected, mend)
     sheets = [Sheet(name, name, True) for name in read("sheets", content)[0]["name"]]
     if not sheets:
         raise DataError(problem(where, _("a sheet of cells"), _("none")))
@@ -52,9 +62,9 @@ def read_old_excel(where: str, content: bytes, asked: Asked) -> Table:
         )
     limits.check_shape(where, len(cells), cells.width)
     skipped = asked.given.skip or 0
-    head = cells.slice(skipped, guesses.SAMPLE_ROWS).fill_null("")
-    rows = [Row(list(row), skipped + i, skipped + i + 1) for i, row in enumerate(head.iter_rows()) if any(row)]
-    form = guesses.guess_rows(rows, "", asked)
+    below = enumerate(cells.slice(skipped).iter_rows(), skipped)
+    filled = (Row([cell or "" for cell in row], i, i + 1) for i, row in below if any(row))
+    form = guesses.guess_rows(list(islice(filled, guesses.SAMPLE_ROWS)), "", asked)
     if form is None:
         raise DataError(problem(where, _("rows under the lines passed over"), _("none")))
     problems = name_problems(where, form.names)
