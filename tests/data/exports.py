@@ -276,12 +276,6 @@ EXPORTS = [
         "numbers expected, but 'secret' (row 4): read as missing",
         holds={"views": [1200, 3_400_000, None, *[2500] * 21]},
     ),
-    text(
-        "version-among-views.csv",
-        write(views=["1.2.3K", "3.4M", *["2.5K"] * 22]),
-        "numbers expected, but '1.2.3K' (row 2): read as missing",
-        holds={"views": [None, 3_400_000, *[2500] * 22]},
-    ),
     text("losses.csv", **added("gain", ["(4K)", "1.5M", "-2K"] * 8, [-4000, 1_500_000, -2000] * 8)),
     text("kelvin.csv", **added("heat", ["293.15 K", "301 K", "288 K"] * 8, [293.15, 301, 288] * 8)),
     text("metres.csv", **added("length", ["12 m", "4,5 m", "8 m"] * 8, [12, 4.5, 8] * 8, ";")),

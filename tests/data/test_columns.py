@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from limpide.data.columns import describe, infer_task, summarise, take_target, understand
 from limpide.data.dataset import Column, Dataset
 from limpide.data.places import Places
+from limpide.data.sources import open_source
 from limpide.errors import DataError, UnknownName
 
 N = 40
@@ -254,3 +255,17 @@ def test_words_that_differ_in_capitals_alone_are_told():
     told = "words that differ in capital letters alone, such as 'yes' and 'Yes', are taken for different ones"
     assert [note.text for note in understand(pl.DataFrame({"a": [*cells[:-1], "perhaps"]}))[1]] == [told]
     assert [note.text for note in take_target(pl.DataFrame({"a": cells, "b": ROWS}), "a")[2]] == [told]
+
+
+def test_months_without_a_zero_are_dates_and_rates_of_exchange_are_numbers(tmp_path):
+    months = [f"{1 + i % 12}.{2020 + i // 12}" for i in range(48)]
+    lines = [f"{month};{1.19 + i / 4000:.4f};{i * 7 % 48},5" for i, month in enumerate(months)]
+    (tmp_path / "m.csv").write_text("\n".join(["month;rate;y", *lines]) + "\n")
+    for source in (
+        tmp_path / "m.csv",
+        {"month": months, "rate": [line.split(";")[1] for line in lines], "y": range(48)},
+    ):
+        dataset = open_source(source, "y")
+        assert [column.kind for column in dataset.columns] == ["date", "number"]
+    chosen = open_source(tmp_path / "m.csv", "y", kinds={"month": "number"})
+    assert chosen.columns[0].kind == "number"

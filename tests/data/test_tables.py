@@ -387,3 +387,9 @@ def test_a_column_of_lists_is_told_once(put):
         "shop.jsonl, line 1, a",
         "shop.jsonl, line 21, b",
     ]
+
+
+def test_a_version_among_shortened_numbers_is_a_stray_word(put):
+    views = ["1.2.3K", *["2.5K"] * 19]
+    frame = read_table(put("views,b\n" + "".join(f"{cell},x\n" for cell in views))).frame
+    assert frame["views"].to_list() == ["1.2.3K", *["2500.0"] * 19]

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -11,7 +12,8 @@ from limpide import i18n
 from limpide.errors import RecipeError, RunError
 from limpide.experiment.comparing import compare
 from limpide.experiment.variants import check_same_rows
-from limpide.experiment.verdict import Terms, Words, stand
+from limpide.experiment.verdict import Terms, Words, mean_and_interval, stand
+from limpide.paired import paired_difference
 
 SMALL = {"epochs": 2, "network": "4 relu", "engine": "numpy"}
 QUICK = {**SMALL, "report": False}
@@ -191,3 +193,9 @@ def test_where_the_metric_is_defined_nowhere_a_comparison_says_why_and_draws_not
     assert found.figures.names() == []
     assert found.verdict in found._repr_html_()
     assert reason in (found.path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("n", "half"), [(1, math.inf), (2, math.inf), (5, math.inf), (6, 0.0)])
+def test_equal_scores_have_the_interval_of_equal_differences(n, half):
+    assert mean_and_interval([0.9] * n) == (0.9, 0.0, half)
+    assert paired_difference([0.9] * n, [0.0] * n).half_width() == half

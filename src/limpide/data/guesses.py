@@ -347,6 +347,8 @@ def _is_value(cell: str) -> bool:
 
 def _column_type(cells: Sequence[str], decimal: str | None) -> type[pl.DataType]:
     found: type[pl.DataType] | None = None
+    if values.are_months(pl.Series(cells, dtype=pl.String)):
+        return pl.String
     for cell in cells:
         if _PHONE.match(cell):
             return pl.String

@@ -59,6 +59,8 @@ _DATE = re.compile(r"\d{1,4}[-/. ]\s?\w|[^\W\d_]{3,9} \d{1,2},? \d{4}")
 ISO_FORMATS = tuple(form for form in DATE_FORMATS if form.startswith("%Y-"))
 _SCHOOL_YEAR = re.compile(r"(\d{4})[-/](\d\d)")
 YEAR = re.compile(r"(19|20)\d\d")
+_MONTH = re.compile(r"(0?[1-9]|1[0-2])\.(?:19|20)\d\d")
+MIN_MONTHS = 3
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 GROUP = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 """A comma and three digits: 1,234 is one thousand and some to many, and little more than one to others."""
@@ -143,10 +145,26 @@ def numbers(series: pl.Series) -> pl.Series:
 
 
 def has_codes(series: pl.Series) -> bool:
-    """True when a text is a code rather than a number: "007" is a name, not seven."""
-    return series.dtype == pl.String and bool(
-        series.str.strip_chars().str.contains(f"{CODE}|{LONG_CODE}|{PHONE}").any()
-    )
+    """True for texts that are no numbers though they look like it: "007" is a name, 3.2024 among others a month."""
+    if series.dtype != pl.String:
+        return False
+    text = series.str.strip_chars()
+    return bool(text.str.contains(f"{CODE}|{LONG_CODE}|{PHONE}").any()) or are_months(text)
+
+
+def are_months(text: pl.Series) -> bool:
+    """True where all cells are a month of one or two digits, a point and a year, and the months are not all alike.
+
+    Rates of exchange such as 1.1987 and 1.2034 look the same, but for their months.
+
+    >>> are_months(pl.Series(["1.2024", "2.2024", "12.2024"])), are_months(pl.Series(["1.1987", "1.2034", "1.2051"]))
+    (True, False)
+    """
+    known = text.drop_nulls()
+    if not len(known) or not _MONTH.fullmatch(known[0]):
+        return False
+    cells = [_MONTH.fullmatch(cell) for cell in cleaned(known.unique()).drop_nulls()]
+    return all(cells) and len({cell[1] for cell in cells if cell}) >= MIN_MONTHS
 
 
 def date_format(series: pl.Series, first: str = "day") -> str | None:
