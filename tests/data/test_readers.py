@@ -14,7 +14,8 @@ import pytest
 from limpide.data import apart, archives, json_tables, limits, workbooks
 from limpide.data.reading import Asked, Reading
 from limpide.data.sources import open_source
-from limpide.data.tables import read_content
+from limpide.data.streams import TableStream
+from limpide.data.tables import read_content, read_table
 from limpide.errors import DataError
 from tests.data.nasty import HERE, HOUSES, json_lines, npy, npz, parquet, zipped
 
@@ -332,3 +333,18 @@ def test_a_zip_that_holds_litter_only():
         "t.zip: expected one table in the zip file, got none; unpack it, and name one of them"
     ]
     assert archives.packing_of(b"a,b") == ""
+
+
+def test_a_stream_splits_cells_at_runs_of_spaces_as_a_table_in_memory(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text("a  b   c\n" + "".join(f"{i:4d} {2 * i:5d}  {i % 3}\n" for i in range(100)))
+    assert TableStream("t", [path]).head().equals(read_table(path).frame)
+
+
+def test_options_that_a_stream_has_not_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 20)
+    pl.DataFrame({"a": [1, 2]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"t.csv: expected options of text read piece by piece: .*, got footer; leave"):
+        TableStream("t", [tmp_path / "t.csv"], {"footer": 1})
+    with pytest.raises(DataError, match=r"t.parquet: expected options of Parquet: missing, got delimiter; leave"):
+        TableStream("t", [tmp_path / "t.parquet"], {"delimiter": ";"})

@@ -20,7 +20,7 @@ from limpide.data.dataset import Note
 from limpide.data.frames import plain
 from limpide.data.parts import check_columns, files_sha256, stacked, table_files
 from limpide.data.places import Places
-from limpide.data.reading import Reading
+from limpide.data.reading import Reading, check_applies
 from limpide.data.text_pieces import PIECE_BYTES, TextPieces
 from limpide.errors import DataError, problem, reason_of
 from limpide.i18n import N_, _, format_count, ngettext
@@ -246,6 +246,9 @@ def _open(path: Path, options: Mapping[str, Any]) -> Pieces:
             if start.startswith(signature):
                 expected = _("a CSV, TSV or Parquet file, which can be streamed")
                 raise DataError(problem(path.name, expected, _(label), _("unpack it first")))
-        return ParquetPieces(path) if start == PARQUET else TextPieces(path, options)
+        if start == PARQUET:
+            check_applies(path.name, Reading.from_options(path.name, options), _("Parquet"), ("missing",))
+            return ParquetPieces(path)
+        return TextPieces(path, options)
     except OSError as error:
         raise DataError(problem(str(path), _("a file that can be read"), reason_of(error))) from error

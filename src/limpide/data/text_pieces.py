@@ -14,8 +14,9 @@ import polars as pl
 
 from limpide.data import encodings, guesses, values
 from limpide.data.framed import is_framed
+from limpide.data.guesses import read_rows
 from limpide.data.places import Places
-from limpide.data.reading import Asked, Reading
+from limpide.data.reading import Asked, Reading, check_applies
 from limpide.data.tidying import name_problems
 from limpide.errors import DataError, problem
 from limpide.i18n import _, ngettext
@@ -24,6 +25,7 @@ HEAD_BYTES, WIDE_HEAD_BYTES = 1 << 18, 1 << 24
 PIECE_BYTES = 1 << 23
 LOOK_BYTES = 1 << 16
 MAX_SHOWN = 10
+OPTIONS = ("delimiter", "decimal", "thousands", "encoding", "header", "skip", "dates", "missing")
 ONE_BYTE = ("cp1252", "mac-roman", "cp850", "iso8859-1", "latin-1")
 """Encodings, besides UTF-8, in which an end of line is one byte that means nothing else."""
 
@@ -41,6 +43,7 @@ class TextPieces:
             head += file.read(WIDE_HEAD_BYTES) if head.count(b"\n") < 3 else b""
             is_whole = not file.read(1)
         asked = Asked(given=Reading.from_options(path.name, options))
+        check_applies(path.name, asked.given, _("text read piece by piece"), OPTIONS)
         encoding = asked.given.encoding or encodings.guess_encoding(head)
         if encoding not in ("utf-8", "utf-8-sig", *ONE_BYTE) or (b"\r" in head and b"\n" not in head):
             expected = _("text in UTF-8, or with one byte for each letter, its lines ended as Unix or Windows do")
@@ -112,7 +115,7 @@ class TextPieces:
         line, n_above = line + n_blank, n_above + n_blank
         if not filled.strip():
             return pl.DataFrame(), Places.after(n_above, 0), n_above + filled.count(b"\n")
-        frame, failure = self._parse(filled)
+        frame, failure = self._parse(filled) if self.form.delimiter != " " else (None, "")
         # polars fills short rows with missing values: they show as such in the last column
         problems = self._odd_rows(filled, line) if frame is None or frame[:, -1].null_count() else []
         if frame is None and not problems:
@@ -150,10 +153,10 @@ class TextPieces:
                 return frame.rename(dict(zip(frame.columns, self.columns))), ""
 
     def _parse_slowly(self, piece: bytes) -> pl.DataFrame | None:
-        """The cells as text, for stray quotes such as 5'6" that polars cannot read."""
+        """The cells as text, for what polars cannot read: stray quotes such as 5'6", cells between spaces."""
         try:
             lines = io.StringIO(piece.decode(), newline="")
-            read = list(csv.reader(lines, delimiter=self.form.delimiter, strict=True))
+            read = [cells for _line, cells in read_rows(lines, self.form.delimiter, strict=True)]
         except (csv.Error, UnicodeDecodeError):
             return None
         blank = [None] * len(self.columns)
@@ -163,12 +166,12 @@ class TextPieces:
     def _odd_rows(self, piece: bytes, line: int) -> list[str]:
         """Rows with too many or too few cells, with the line each ends on."""
         width, problems = len(self.columns), []
-        reader = csv.reader(io.StringIO(piece.decode(errors="replace"), newline=""), delimiter=self.form.delimiter)
+        lines = io.StringIO(piece.decode(errors="replace"), newline="")
         with suppress(csv.Error):  # a cell longer than the csv module takes: the rows before it have been seen
-            for cells in reader:
+            for end, cells in read_rows(lines, self.form.delimiter):
                 if len(cells) == width or not any(cell.strip() for cell in cells):
                     continue
-                place = _("{file}, line {line}").format(file=self.path.name, line=line + reader.line_num)
+                place = _("{file}, line {line}").format(file=self.path.name, line=line + end)
                 expected = ngettext("{n} cell as in the first row", "{n} cells as in the first row", width)
                 got = ngettext("{n} cell", "{n} cells", len(cells)).format(n=len(cells))
                 problems.append(problem(place, expected.format(n=width), got))

@@ -342,6 +342,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def mean_and_interval(scores: Sequence[float], overlap: float = 0.0) -> tuple[float, float, float]:
-    """The mean over seeds, its spread, and half of its 95% interval: infinite for one score, or fewer than six equal."""
+    """The mean over seeds, its spread, and half of its 95% interval: infinite for one score or fewer than six equal."""
     one = Difference(fmean(scores), stdev(scores) if len(scores) > 1 else 0.0, len(scores), overlap)
     return one.mean, one.sd, one.half_width()
