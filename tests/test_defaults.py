@@ -226,3 +226,27 @@ def test_a_rare_class_is_told_of_before_its_accuracy_misleads(n_rare, is_told):
 def test_numbers_and_even_classes_have_no_rare_class():
     frame = pl.DataFrame({"a": np.arange(40) % 7 / 3, "y": np.arange(40) * 0.37 % 1.0})
     assert not [note for note in prepare(frame, target="y").notes if "recall" in note.text]
+
+
+def test_a_few_numbers_far_from_all_others_are_told_of_before_r2_misleads():
+    rng = np.random.default_rng(0)
+    price = rng.lognormal(10, 1, 300)
+    prices = pl.DataFrame({"area": rng.normal(size=300), "price": price})
+
+    def told(frame, **options):
+        return [note.text for note in prepare(frame, target="price", **options).notes if "R²" in note.text]
+
+    assert told(prices) == []
+    price[:150:100] *= 3000
+    prices = prices.with_columns(price=price)
+    (text,) = told(prices, split="ordered")
+    assert "squared differences" in text
+    assert text.endswith("train with --loss mae")
+    assert "--loss" not in told(prices, split="ordered", loss="mae")[0]
+
+
+def test_whole_numbers_taken_for_classes_may_be_a_count():
+    calls = pl.DataFrame({"hour": list(range(200)), "calls": [i % 7 for i in range(200)]})
+    why = next(choice.why for choice in prepare(calls, target="calls").inferences if choice.what == "data.task")
+    assert why == "7 different whole numbers in 200 rows; if they are a count or a size, --kind calls=number"
+    assert prepare(calls, target="calls", kinds={"calls": "number"}).target.task == "regression"

@@ -26,12 +26,13 @@ from limpide.data.rows import Part, Preparation, Prepared, Rows, Streamed
 from limpide.data.sources import open_source
 from limpide.data.splits import Split, split, split_by_hash
 from limpide.data.streams import TableStream
+from limpide.data.targets import uneven_answers
 from limpide.defaults import Choices, loss_of, settle_network, settle_shift, settle_split, settle_training
 from limpide.engines.base import ENGINES, LoadsCode, get_engine
 from limpide.engines.choosing import Choice, choose_engine
 from limpide.errors import DataError, LimpideError, RecipeError, UnknownName, problem
 from limpide.history import Inference
-from limpide.i18n import _, format_count, format_percent, ngettext
+from limpide.i18n import _, format_count, ngettext
 from limpide.nn.losses import Loss
 from limpide.nn.network import Network
 from limpide.recipe import Recipe
@@ -43,9 +44,6 @@ FEW_ROWS = 20
 
 FEW_CELLS = 200_000
 """Up to this many cells of a table a thread costs more than it saves, and so does preparing the parts one by one."""
-
-RARE = 0.25
-"""A class with less than this part of an even share of the rows is called rare: 12.5% of two, 2.5% of ten."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
         loss,
         engine,
         choices.made,
-        [*made.notes, *_rare(made)],
+        [*made.notes, *uneven_answers(made.target, made.parts["train"].truth, loss.name)],
         made.streamed,
     )
 
@@ -333,26 +331,6 @@ def _few(parts: Split) -> list[Note]:
         n,
     )
     return [Note("warning", _("split"), text.format(n=n))]
-
-
-def _rare(made: Prepared) -> list[Note]:
-    """A warning where a class is so rare that accuracy says little of it."""
-    labels = made.target.labels
-    if not labels:
-        return []
-    shares = np.bincount(made.parts["train"].truth, minlength=len(labels)) / len(made.parts["train"].truth)
-    if shares.min() >= RARE / len(labels):
-        return []
-    text = _(
-        "only {share} of the training rows are {label}, and always answering {majority} is right on {most}: "
-        "look at the recall of each class, not at accuracy alone"
-    ).format(
-        share=format_percent(shares.min(), 1),
-        label=labels[int(shares.argmin())],
-        majority=labels[int(shares.argmax())],
-        most=format_percent(shares.max(), 1),
-    )
-    return [Note("warning", made.target.name, text)]
 
 
 def _fit_preparation(

@@ -402,10 +402,12 @@ def infer_task(target: pl.Series, places: Places | None = None) -> tuple[Task, s
         return "regression", _("numbers with decimals")
     n_distinct = present.n_unique()
     is_few = n_distinct == 2 or (n_distinct <= MAX_CLASSES and n_distinct * ROWS_PER_CLASS <= n)
-    why = _("{n} different whole numbers in {rows} rows")
-    if not is_few:
+    why = _("{n} different whole numbers in {rows} rows; if they are a count or a size, --kind {name}=number")
+    if n_distinct == 2:
+        why = _("{n} different whole numbers in {rows} rows")
+    elif not is_few:
         why = _("{n} different whole numbers in {rows} rows, too many to be classes")
-    why = why.format(n=format_count(n_distinct), rows=format_count(n))
+    why = why.format(n=format_count(n_distinct), rows=format_count(n), name=target.name)
     return _classes(n_distinct) if is_few else "regression", why
 
 

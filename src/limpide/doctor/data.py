@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from limpide.data.targets import RARE
 from limpide.doctor.diagnosis import DIAGNOSES, Diagnosis, Evidence
 from limpide.doctor.examination import Examination
 from limpide.i18n import N_, _, format_count, format_number, format_percent, ngettext
-from limpide.job import RARE
 from limpide.nn.layers import Activation
 
 LARGEST_RMS = 10.0
