@@ -145,3 +145,13 @@ def test_a_french_page_has_the_french_kind_and_how_it_is_typed(shown, houses):
     code, out, _err = shown("data", str(houses), "--target", "price", "--lang", "fr")
     assert code == 0
     assert {"nombre (number)", "catégorie (category)"} <= set(re.split(r"\s{2,}", out))
+
+
+def test_on_a_narrow_terminal_the_names_of_columns_stay_whole(shown, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "60")
+    rows = [f"{i % 3},{i * 0.37 % 9},{i * 0.11 % 5}" for i in range(60)]
+    (tmp_path / "sales.csv").write_text("\n".join(["holiday,temperature,sales", *rows]) + "\n")
+    code, out, _err = shown("data", str(tmp_path / "sales.csv"), "--target", "sales", "--lang", "fr")
+    assert code == 0
+    names = [line.split()[0] for line in out.splitlines() if line.startswith("temp")]
+    assert names == ["temperature", "temperature"]

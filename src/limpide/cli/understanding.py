@@ -186,7 +186,9 @@ def _show_columns(console: Console, columns: list[ColumnSummary]) -> None:
 
     rows = [(c.name, typed_kind(c.kind), _count(c.n_missing), _count(c.n_distinct), c.why) for c in columns]
     console.print()
-    console.print(make_table((_("column"), _("kind"), _("missing"), _("distinct"), _("why")), rows, right=(2, 3)))
+    headers = (_("column"), _("kind"), _("missing"), _("distinct"), _("why"))
+    whole = make_table(headers, rows, right=(2, 3), fixed=(0,))
+    console.print(whole if least_width(whole) <= console.width else make_table(headers, rows, right=(2, 3)))
     measured = [c for c in columns if c.histogram]
     if measured:
         console.print()
