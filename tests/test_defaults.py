@@ -6,6 +6,7 @@ from PIL import Image
 import limpide as lp
 from limpide.data.shifts import told_by_place
 from limpide.defaults import Choices, settle_network, settle_split, settle_training
+from limpide.errors import RecipeError
 from limpide.estimators import NetworkClassifier, NetworkRegressor
 from limpide.job import prepare
 from limpide.recipe import Recipe
@@ -250,3 +251,29 @@ def test_whole_numbers_taken_for_classes_may_be_a_count():
     why = next(choice.why for choice in prepare(calls, target="calls").inferences if choice.what == "data.task")
     assert why == "7 different whole numbers in 200 rows; if they are a count or a size, --kind calls=number"
     assert prepare(calls, target="calls", kinds={"calls": "number"}).target.task == "regression"
+
+
+def test_a_column_named_for_the_split_settles_its_method():
+    n = 120
+    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), eager=True)
+    sales = pl.DataFrame({"day": days, "shop": ["A", "B", "C", "D", "E", "F"] * 20, "year": [2023, 2024] * 60})
+    sales = sales.with_columns(heat=np.arange(n) % 13 / 3, sold=np.arange(n) * 0.37 % 5)
+
+    def split_by(column, **options):
+        return prepare(sales, target="sold", split_column=column, accept_leaks=["all"], **options)
+
+    by_time, by_shop = split_by("day"), split_by("shop")
+    assert (by_time.recipe.split.method, by_shop.recipe.split.method) == ("time", "group")
+    assert by_time.split.test.min() > by_time.split.train.max()
+    with pytest.raises(RecipeError, match="expected group or time, as year holds numbers"):
+        split_by("year")
+    with pytest.raises(RecipeError, match="expected group, time or hash"):
+        split_by("day", split="random")
+
+
+def test_a_column_left_out_may_deal_the_rows_out():
+    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), eager=True)
+    sales = pl.DataFrame({"day": days, "heat": np.arange(120) % 13 / 3, "sold": np.arange(120) * 0.37 % 5})
+    job = prepare(sales, target="sold", split="time", split_column="day", drop=["day"])
+    assert [treatment.column for treatment in job.preparation.treatments] == ["heat"]
+    assert job.split.test.min() > job.split.train.max()

@@ -93,12 +93,21 @@ class Choices:
         self.made.append(Inference(key, shown, why))
 
 
-def settle_split(choices: Choices, task: str, n_rows: int | None = None) -> None:
+def settle_split(choices: Choices, task: str, n_rows: int | None = None, column_kind: str = "") -> None:
     """How rows are dealt out.
 
-    n_rows  None for data that are too many to be counted first
+    n_rows       None for data that are too many to be counted first
+    column_kind  of the column that the recipe names for the split; "" where it names none
+    Raises  RecipeError  where that column holds numbers, which may be groups or a time
     """
-    if task == "regression":
+    if column_kind == "number" and choices.recipe.split.method is None:
+        expected = _("group or time, as {column} holds numbers").format(column=choices.recipe.split.column)
+        raise RecipeError(problem("split.method", expected, _("nothing")))
+    if column_kind == "date":
+        method, why = "time", _("split.column holds dates: the latest rows test")
+    elif column_kind:
+        method, why = "group", _("split.column is named: its groups stay whole")
+    elif task == "regression":
         method, why = "random", _("rows are taken to be independent of one another; name a column if they are not")
     else:
         method, why = "stratified", _("each class keeps its share in every part")

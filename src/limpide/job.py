@@ -121,12 +121,14 @@ def open_recipe(recipe: Recipe, source: Any = None) -> Dataset:
     if recipe.preparation.image_size is not None:
         reading["size"] = tuple(recipe.preparation.image_size)
     opened = given.source if source is None else source
-    return open_source(opened, given.target, given.kinds, given.drop, options=reading)
+    # what the rows are dealt out by is read all the same
+    drop = [name for name in given.drop if name != recipe.split.column]
+    return open_source(opened, given.target, given.kinds, drop, options=reading)
 
 
 def data_key(recipe: Recipe) -> str:
     """The same for recipes that open the same data."""
-    return recipe.data.model_dump_json() + str(recipe.preparation.image_size)
+    return recipe.data.model_dump_json() + str((recipe.split.column, recipe.preparation.image_size))
 
 
 def prepare(source: Any, dataset: Dataset | None = None, **options: Any) -> Job:
@@ -189,7 +191,8 @@ def _prepare_loaded(choices: Choices, dataset: Dataset) -> Prepared:
     if dataset.reading is not None and (found := {**given, **dataset.reading.options()}) != given:
         choices.record("data.options", found, _("how the table was read"))
     task = _settle_task(choices, dataset)
-    settle_split(choices, task, len(dataset))
+    kinds = {column.name: column.kind for column in dataset.columns}
+    settle_split(choices, task, len(dataset), kinds.get(choices.recipe.split.column or "", ""))
     parts = _fewer(choices.recipe, _split(choices.recipe, dataset))
     centring = _settle_centring(choices, dataset.inputs, parts.train) if dataset.is_image else None
     if _n_cells(dataset) <= FEW_CELLS:
@@ -343,7 +346,8 @@ def _fit_preparation(
     if isinstance(dataset.inputs, np.ndarray):
         preparation = ImagePreparation.fit(dataset.inputs, how.standardise, parts.train, how.pixel_range, centring)
     else:
-        columns = tuple(c for c in dataset.columns if c.name != recipe.split.column or recipe.split.method == "time")
+        is_input = recipe.split.method == "time" and recipe.split.column not in recipe.data.drop
+        columns = tuple(c for c in dataset.columns if c.name != recipe.split.column or is_input)
         preparation = TablePreparation.fit(
             dataset.inputs,
             columns,

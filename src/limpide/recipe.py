@@ -291,6 +291,9 @@ class Recipe(Section):
             problems.append(
                 problem("split.column", _("the column of the groups or of the time"), _("nothing"), _("name it"))
             )
+        if self.split.column is not None and self.split.method not in (None, "group", "time", "hash"):
+            expected = _("group, time or hash, as split.column is named")
+            problems.append(problem("split.method", expected, self.split.method))
         if problems:
             raise RecipeError(*problems)
 
