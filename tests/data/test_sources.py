@@ -373,3 +373,8 @@ def test_a_target_in_several_units_is_told_so_rather_than_to_be_replaced(tmp_pat
     first, second = error.value.problems
     assert first == ("total: its numbers are in several units ('€', '$', '£'): kept as words; write all of them in one")
     assert second.startswith("target total: expected classes that come again, got 120 different words")
+
+
+def test_a_zero_byte_in_the_name_of_a_folder_is_no_crash():
+    with pytest.raises(DataError, match="nothing there"):
+        open_source("\0/0")

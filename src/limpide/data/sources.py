@@ -274,7 +274,7 @@ def _missing(text: str, path: Path) -> DataError | UnknownName:
 def _neighbours(path: Path) -> list[str]:
     try:
         return sorted(name for name in os.listdir(path.parent) if not name.startswith("."))[:1000]
-    except OSError:
+    except (OSError, ValueError):  # no folder, or none that can be: a zero byte in its name
         return []
 
 
