@@ -143,6 +143,9 @@ def test_recipes_of_before_keep_their_hash():
     recipe = Recipe.from_options("iris", epochs=3)
     assert recipe.hash() == "e250973324b7cc05b3047c36c155ad66c3593fa736a602f02b08fe77c2fff484"
     assert len({recipe.replace(average=share).hash() for share in (None, 0.0, 0.5)}) == 3
+    assert len({recipe.replace(shift=pixels).hash() for pixels in (None, 0, 2)}) == 3
+    whole = recipe.replace(network="8 relu, 3")
+    assert whole.hash() == whole.replace(shift=0).hash()
 
 
 def test_the_mean_is_taken_where_limpide_says_how_long_to_train():

@@ -305,9 +305,14 @@ class Recipe(Section):
     def hash(self) -> str:
         """What tells recipes apart: the SHA-256 of the values, in a form that does not depend on their order."""
         values = self.model_dump()
+        # recipes of before a key was there, or could be left open, keep their hash: their trainings go on
         if self.training.average is None:
-            # recipes of before the key was there keep their hash: their trainings go on
             del values["training"]["average"]
+        if self.training.shift is None:
+            values["training"]["shift"] = 0
+        elif self.training.shift == 0 and self.network.layers is None:
+            # said where it would else be inferred
+            values["training"]["shift"] = None
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
