@@ -29,11 +29,14 @@ def find_sentinels(series: pl.Series) -> list[Note]:
     if not ends:
         return []
     known = values.numbers(read).drop_nulls()
-    others = known.filter(~known.is_in(ends))
-    if others.n_unique() < 2:
+    is_end = known == ends[0]
+    for end in ends[1:]:
+        is_end |= known == end
+    others = _ends(known.filter(~is_end))
+    if not others or others[0] == others[1]:
         return []
+    low, high = others
     notes = []
-    low, high = _ends(others)
     for end in ends:
         n = int((known == end).sum())
         if n > 1 and max(low - end, end - high) >= FAR * (high - low):
