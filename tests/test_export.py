@@ -229,6 +229,7 @@ def test_a_program_reads_files_as_the_run_does(name, tmp_path):
         [sys.executable, str(program), str(tmp_path / "table.csv")], capture_output=True, text=True, check=True
     )
     answers = np.array(done.stdout.split(), float)
+    # both compute in float32, but add in another order
     np.testing.assert_allclose(answers, run.predict(tmp_path / "table.csv")["prediction"], atol=1e-4)
     head = ast.get_docstring(ast.parse(program.read_text()))
     assert ("decimal mark" in head) == (name != "american")
@@ -258,6 +259,7 @@ def test_a_program_reads_times_brackets_signs_behind_marks_and_plurals_as_the_ru
         [sys.executable, str(program), str(tmp_path / "table.csv")], capture_output=True, text=True, check=True
     )
     answers = np.array(done.stdout.split(), float)
+    # both compute in float32, but add in another order
     np.testing.assert_allclose(answers, run.predict(tmp_path / "table.csv")["prediction"], atol=1e-4)
 
 

@@ -24,9 +24,16 @@ from limpide.testing import EngineConformance
 from limpide.testing.cases import LAYER_CASES, LOSS_CASES, RULES, WHOLE_CASES, noise_of
 from tests.engines.test_torch_engine import digits, started
 
-torch = pytest.importorskip("torch")
-dispatch = pytest.importorskip("torch.utils._python_dispatch")
-pytree = pytest.importorskip("torch.utils._pytree")
+
+class Torch(EngineConformance):
+    engine = "torch"
+
+
+Torch().open()  # skips this file where the engine is missing, and fails where it is required
+
+import torch  # noqa: E402
+from torch.utils import _python_dispatch as dispatch  # noqa: E402
+from torch.utils import _pytree as pytree  # noqa: E402
 
 AWAY = torch.device("meta")
 BRIDGES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
@@ -98,9 +105,7 @@ def other_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("other_device")
-class TestTorchElsewhere(EngineConformance):
-    engine = "torch"
-
+class TestTorchElsewhere(Torch):
     @classmethod
     def values(cls, argument: str) -> list[Any]:
         """Each kind of layer and of optimizer and each loss once, and the whole networks."""

@@ -247,12 +247,11 @@ def dates(series: pl.Series, form: str = "") -> pl.Series:
         text = cleaned(series)
         written = "" if is_compact(form) else form
         values = _read_dates(text, written)
-        values = values if written == form else values.fill_null(read_compact(text, form))
+        if is_compact(form):
+            values = values.fill_null(read_compact(text, form))
         if values.null_count() > text.null_count():
             plain = by_distinct(text, lambda words: words.map_elements(plain_date, pl.String))
-            values = (
-                values if plain.equals(text) else values.fill_null(_read_dates(plain, "" if is_compact(form) else form))
-            )
+            values = values if plain.equals(text) else values.fill_null(_read_dates(plain, written))
         return values
     if isinstance(series.dtype, pl.Datetime):
         return series.dt.replace_time_zone(None).cast(pl.Datetime("us"))
